@@ -1,0 +1,62 @@
+# Everything a newcomer needs: `make` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
+export PKG_CONFIG_LIBDIR := /nonexistent
+
+.PHONY: help serve test lint bench lock docs wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/runtime ## start the embedded service on port 8080
+	@exec $(BIN)/micropic serve
+
+test: $(VENV)/development ## run every test
+	$(BIN)/python -m pytest --cov
+	$(BIN)/python scripts/check_coverage.py
+
+lint: $(VENV)/development ## check style, types, layers and generated tables
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/settings_table.py --check
+
+bench: $(VENV)/development ## measure, as ratios to limits of the same run
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/development ## write the README's tables anew from the code
+	$(BIN)/python scripts/settings_table.py
+
+wheel: $(VENV)/development ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+lock: $(VENV)/development ## renew the lock files
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--no-header --python-version 3.11 --upgrade pyproject.toml --group dev -o requirements/development.txt
+
+clean: ## remove the virtual environment and everything that was built
+	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "micropic needs Python 3.11 or newer, not " + sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv module is missing: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime: $(BIN)/python requirements/runtime.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/development: $(BIN)/python requirements/development.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

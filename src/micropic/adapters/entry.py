@@ -1,0 +1,79 @@
+"""How a preview lies in a file: one entry, whole or not at all.
+
+```
+offset  bytes  what
+0       4      "MPIC"
+4       2      version of this format, 1
+6       2      reserved, 0
+8       4      length of the header
+12      8      length of the body
+20      32     SHA-256 of header and body
+52             header: JSON with key, media_type, stored_at, source
+               body
+```
+
+Numbers are big-endian. A file of another version is dropped like a damaged one: it is a cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import fields
+
+from micropic.domain.model import Preview, SourceFacts
+
+VERSION = 1
+
+_MAGIC = b"MPIC"
+_PREFIX = struct.Struct(">4sHHIQ32s")
+_FACTS = tuple(field.name for field in fields(SourceFacts))
+
+
+class CorruptEntryError(Exception):
+    """The bytes are not a whole entry of this version."""
+
+
+def pack(key: str, preview: Preview) -> tuple[bytes, bytes]:
+    """Give an entry in two pieces: all that comes before the body, and the body."""
+    facts = {name: value for name in _FACTS if (value := getattr(preview.source, name)) is not None}
+    header = json.dumps(
+        {
+            "key": key,
+            "media_type": preview.media_type,
+            "stored_at": preview.stored_at,
+            "source": facts,
+        }
+    ).encode()
+    prefix = _PREFIX.pack(
+        _MAGIC, VERSION, 0, len(header), len(preview.body), _digest(header, preview.body)
+    )
+    return prefix + header, preview.body
+
+
+def unpack(data: bytes) -> tuple[str, Preview]:
+    """Read an entry: its key and its preview.
+
+    Raises:
+        CorruptEntryError: something is missing, left over or changed.
+
+    """
+    if len(data) < _PREFIX.size:
+        raise CorruptEntryError
+    magic, version, _, header_length, body_length, digest = _PREFIX.unpack_from(data)
+    start = _PREFIX.size + header_length
+    if (magic, version) != (_MAGIC, VERSION) or len(data) != start + body_length:
+        raise CorruptEntryError
+    header, body = data[_PREFIX.size : start], data[start:]
+    if _digest(header, body) != digest:
+        raise CorruptEntryError
+    meta = json.loads(header)
+    source = SourceFacts(**meta["source"])
+    return meta["key"], Preview(body, meta["media_type"], meta["stored_at"], source)
+
+
+def _digest(header: bytes, body: bytes) -> bytes:
+    digest = hashlib.sha256(header)
+    digest.update(body)
+    return digest.digest()

@@ -1,0 +1,231 @@
+"""Pictures from web servers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urljoin
+
+import aiohttp
+from aiohttp.resolver import AsyncResolver
+from yarl import URL
+
+from micropic.adapters.address_guard import AddressGuard, AddressRefused
+from micropic.adapters.content_coding import decoder_for
+from micropic.domain import urls
+from micropic.domain.errors import (
+    BadRequest,
+    OriginFailed,
+    OriginRefused,
+    OriginTimeout,
+    SourceForbidden,
+    SourceTooLarge,
+)
+from micropic.domain.headers import host_matches, without_credentials
+from micropic.domain.model import Headers, Scheme, SourceFacts, SourcePicture, SourceUrl
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_NOT_FOR_THE_CLIENT = {407, 421}
+"""4xx that speak of the way from us to the origin (RFC 9110, sections 15.5.8 and 15.5.20)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSourceOptions:
+    """Bounds and rules for fetching; times in seconds."""
+
+    accept: str
+    user_agent: str
+    timeout: float = 5.0
+    connect_timeout: float = 2.0
+    max_bytes: int = 32 * 1024 * 1024
+    max_redirects: int = 10
+    allow_hosts: Sequence[str] = ()
+    nameservers: Sequence[str] = ()
+
+
+class HttpSource:
+    """Fetches by HTTP, with one connection pool; an async context manager."""
+
+    def __init__(self, guard: AddressGuard, options: HttpSourceOptions) -> None:
+        self._guard = guard
+        self._options = options
+        self._session: aiohttp.ClientSession
+        self._resolver: AsyncResolver
+
+    async def __aenter__(self) -> Self:
+        options = self._options
+        # c-ares asks without threads: look-ups that hang keep nothing else waiting.
+        self._resolver = AsyncResolver(nameservers=list(options.nameservers) or None)
+        connector = aiohttp.TCPConnector(
+            limit=0,  # what is in flight is bounded before it gets here
+            socket_factory=self._guard.open_socket,
+            resolver=self._resolver,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, connect=options.connect_timeout),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+        await self._resolver.close()
+
+    async def fetch(self, url: SourceUrl, headers: Headers, deadline: float) -> SourcePicture:
+        """Get a picture's bytes before `deadline`, in seconds of the monotonic clock.
+
+        Raises:
+            MicropicError: one of the `Origin...` and `Source...` errors.
+
+        """
+        try:
+            async with asyncio.timeout(min(self._options.timeout, deadline - time.monotonic())):
+                return await self._follow(url, headers)
+        except TimeoutError:
+            msg = f"{url.authority} did not answer in time. Is the server slow or down?"
+            raise OriginTimeout(msg) from None
+        except aiohttp.InvalidURL as error:
+            msg = f"{url.authority} is not an address that can be fetched from."
+            raise BadRequest(msg) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise self._failure(url, error) from error
+
+    async def _follow(self, url: SourceUrl, headers: Headers) -> SourcePicture:
+        for _ in range(self._options.max_redirects + 1):
+            self._check_host(url)
+            async with self._session.get(
+                URL(str(url), encoded=True),
+                headers=self._fields(headers),
+                allow_redirects=False,
+            ) as response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or location is None:
+                    return await self._read(url, response)
+            target = _next_hop(url, location)
+            if target.origin != url.origin:
+                headers = without_credentials(headers)
+            url = target
+        msg = f"The origin redirected more than {self._options.max_redirects} times."
+        raise OriginFailed(msg)
+
+    def _check_host(self, url: SourceUrl) -> None:
+        if self._options.allow_hosts and not host_matches(url.host, self._options.allow_hosts):
+            msg = f"{url.host} is not among the hosts that source.allow_hosts names."
+            raise SourceForbidden(msg)
+
+    def _fields(self, headers: Headers) -> list[tuple[str, str]]:
+        fields = [
+            *headers,
+            ("accept", self._options.accept),
+            ("accept-encoding", "identity"),
+        ]
+        if not any(name == "user-agent" for name, _ in headers):
+            fields.append(("user-agent", self._options.user_agent))
+        return fields
+
+    async def _read(self, url: SourceUrl, response: aiohttp.ClientResponse) -> SourcePicture:
+        if response.status != HTTPStatus.OK:
+            raise _refusal(url, response)
+        limit = self._options.max_bytes
+        if (response.content_length or 0) > limit:
+            raise _too_large(limit)
+        decoder = decoder_for(response.headers.get("Content-Encoding", ""))
+        digest = hashlib.sha256()
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            decoded = decoder.decode(chunk, limit - len(body))
+            body += decoded
+            if len(body) > limit:
+                raise _too_large(limit)
+            digest.update(decoded)
+        decoder.finish()
+        if not body:
+            msg = f"{url.authority} answered with nothing."
+            raise OriginFailed(msg)
+        return SourcePicture(body, _facts(response.headers, digest.hexdigest()))
+
+    def _failure(self, url: SourceUrl, error: Exception) -> Exception:
+        if isinstance(getattr(error, "os_error", None), AddressRefused):
+            msg = (
+                f"{url.host} leads to an address that is private, local or reserved. "
+                "The operator can allow its network with source.allow_networks."
+            )
+            return SourceForbidden(msg)
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            reason = "its name does not resolve"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            reason = os.strerror(error.errno).lower() if error.errno else "no connection"
+        elif isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+            reason = "the connection closed before the answer was whole"
+        else:
+            reason = "what it sent is not understood"
+        msg = f"{url.authority} cannot be fetched from: {reason}."
+        return OriginFailed(msg)
+
+
+def _next_hop(url: SourceUrl, location: str) -> SourceUrl:
+    """Read a Location, relative ones too, by the rules that the first address was read by."""
+    # A lone surrogate is a byte that was not UTF-8; it is percent-encoded like any other.
+    absolute = urljoin(str(url), location.partition("#")[0])
+    try:
+        target = urls.parse_source(absolute.encode("utf-8", "surrogateescape"))
+    except BadRequest as error:
+        msg = f"The origin redirected to what cannot be fetched. {error.detail}"
+        raise OriginFailed(msg) from error
+    if target.scheme is Scheme.SAMPLE:
+        msg = "The origin redirected to what is no web address."
+        raise OriginFailed(msg)
+    return target
+
+
+def _refusal(url: SourceUrl, response: aiohttp.ClientResponse) -> OriginRefused | OriginFailed:
+    status = response.status
+    try:
+        phrase = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = str(status)
+    if 400 <= status < 500 and status not in _NOT_FOR_THE_CLIENT:  # noqa: PLR2004
+        kept = {
+            name: response.headers[name]
+            for name in ("WWW-Authenticate", "Retry-After")
+            if name in response.headers
+        }
+        msg = f"{url.authority} answered {phrase}. Check the address of the picture."
+        return OriginRefused(msg, status, kept)
+    return OriginFailed(f"{url.authority} answered {phrase} where a picture was asked for.")
+
+
+def _too_large(limit: int) -> SourceTooLarge:
+    msg = f"The source has more than {limit} bytes, the limit set by source.max_bytes."
+    return SourceTooLarge(msg)
+
+
+def _facts(headers: Any, sha256: str) -> SourceFacts:
+    def joined(name: str) -> str | None:
+        values = headers.getall(name, [])
+        return ", ".join(values) if values else None
+
+    return SourceFacts(
+        etag=headers.get("ETag"),
+        last_modified=headers.get("Last-Modified"),
+        cache_control=joined("Cache-Control"),
+        expires=headers.get("Expires"),
+        date=headers.get("Date"),
+        age=headers.get("Age"),
+        vary=joined("Vary"),
+        sha256=sha256,
+    )

@@ -1,0 +1,134 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvloop
+
+from micropic import __version__, settings, wiring
+from micropic.adapters.disk_cache import CacheDirectoryInUseError
+from micropic.domain import urls
+from micropic.domain.errors import BadRequest, MicropicError
+from micropic.imaging import engine
+from micropic.services import logs
+
+app = typer.Typer(
+    name="micropic",
+    help="Previews of pictures that live on other people's servers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 # typer calls it
+    if wanted:
+        typer.echo(f"micropic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[  # noqa: ARG001 # its callback does the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--config` and a flag for every setting."""
+    knobs = {f"{knob.section}_{knob.key}": knob for knob in settings.knobs()}
+
+    def run(config: Path | None, **values: str | None) -> None:
+        flags = {knobs[name].name: value for name, value in values.items() if value is not None}
+        try:
+            loaded, notes = settings.load(config, os.environ, flags)
+        except settings.SettingsError as error:
+            _fail(str(error))
+        command(loaded, notes)
+
+    parameters = [
+        _option("config", Path | None, "--config", "FILE", "YAML file with settings."),
+        *(
+            _option(name, str | None, knob.flag, knob.section.upper(), _help(knob))
+            for name, knob in knobs.items()
+        ),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # typer reads it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
+
+
+def _option(name: str, kind: Any, flag: str, metavar: str, text: str) -> inspect.Parameter:
+    option = typer.Option(flag, metavar=metavar, help=text, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+    )
+
+
+def _help(knob: settings.Knob) -> str:
+    return (
+        f"{knob.description[0].upper()}{knob.description[1:]}: {knob.allowed}. "
+        f"[default: {knob.default or 'none'}; env: {knob.environment}]"
+    )
+
+
+@app.command()
+@_with_settings
+def serve(loaded: settings.Settings, notes: list[str]) -> None:
+    """Run the embedded service: one process that answers, fetches, renders and caches."""
+    try:
+        logs.configure(loaded.log.level, loaded.log.file)
+        for note in notes:
+            wiring.log.warning("setting", detail=note)
+        uvloop.run(wiring.run_embedded(loaded))
+    except (OSError, CacheDirectoryInUseError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def render(  # noqa: PLR0913 # each one a flag
+    picture: Annotated[Path, typer.Argument(help="The picture.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the preview goes.")],
+    size: Annotated[str, typer.Option(help="Width and height, such as 300x200.")] = "300x200",
+    mode: Annotated[str, typer.Option(help="fill: cover the box; fit: inside it.")] = "fill",
+    gravity: Annotated[
+        str, typer.Option(help="What fill keeps: smart, center, a compass point or x:y.")
+    ] = "smart",
+    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 80,
+) -> None:
+    """Render one picture from a file, as the service would."""
+    if not re.fullmatch("[0-9]+x[0-9]+", size):
+        _fail(f"The size must be two numbers such as 300x200, not {size!r}.")
+    width, height = size.split("x")
+    path = f"/{mode}/{width}/{height}/g={gravity},q={quality}/sample:file"
+    try:
+        transform, _ = urls.parse_path(path.encode(), b"", urls.DEFAULT)
+        preview = engine.render(picture.read_bytes(), transform)
+        output.write_bytes(preview.body)
+    except (BadRequest, MicropicError) as error:
+        _fail(error.detail)
+    except OSError as error:
+        _fail(str(error))
+    typer.echo(f"{output}: {preview.size.width}x{preview.size.height}, {len(preview.body)} bytes")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"micropic: {message}", file=sys.stderr)  # noqa: T201 # it is a command line
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

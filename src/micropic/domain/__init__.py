@@ -1,0 +1,1 @@
+"""What a preview is: values and rules, without I/O and without a clock."""

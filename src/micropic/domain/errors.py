@@ -1,0 +1,175 @@
+"""Every error that micropic raises on purpose.
+
+```
+MicropicError
+├── BadRequest            the path, a size, an option or the source is not understood
+├── SourceForbidden       the source's address or host is not allowed
+├── LoopDetected          the request has been through micropic already (RFC 8586)
+├── OriginRefused         the origin's own 4xx, handed on
+├── OriginFailed          the origin is out of reach, failed, or answered what is no answer
+├── OriginTimeout         the origin did not answer in time
+├── SourceTooLarge        more bytes than allowed
+├── TooManyPixels         more pixels than allowed
+├── NotAnImage            the bytes are not a picture, or of a kind that is not decoded
+├── BrokenImage           a picture that is damaged or lacks data
+├── RenderCrashed         the render process died
+├── TooMuchMemory         the render ran out of memory
+├── RenderTimeout         the render took too long
+├── Overloaded            too much work is waiting
+└── DeadlineExceeded      the time of the whole request is up
+```
+
+`code` is stable and meant for programs, `detail` for people. Which HTTP status an error
+becomes is known by `micropic.web.problems` alone. An error crosses a process boundary as
+`to_wire()` and is raised there again, equal, from `from_wire()`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+
+class MicropicError(Exception):
+    """The root of the tree."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def to_wire(self) -> dict[str, Any]:
+        """Give what `from_wire` needs, as values that JSON can hold."""
+        return {"code": self.code, "detail": self.detail}
+
+    @classmethod
+    def _from_members(cls, wire: dict[str, Any]) -> Self:
+        return cls(wire["detail"])
+
+
+class BadRequest(MicropicError):
+    """The path, a size, an option or the source is not understood."""
+
+    code = "bad_request"
+
+
+class SourceForbidden(MicropicError):
+    """The source's address or host is not one that this service may fetch from."""
+
+    code = "source_forbidden"
+
+
+class LoopDetected(MicropicError):
+    """The request has been through micropic already (RFC 8586, section 2)."""
+
+    code = "loop_detected"
+
+
+class OriginRefused(MicropicError):
+    """The origin answered with a 4xx of its own, which is handed on with its `status`.
+
+    `headers` are those that give the status its meaning: `WWW-Authenticate`, `Retry-After`.
+    """
+
+    code = "origin_refused"
+
+    def __init__(self, detail: str, status: int, headers: dict[str, str]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers
+
+    def to_wire(self) -> dict[str, Any]:
+        """Give what `from_wire` needs, as values that JSON can hold."""
+        return {**super().to_wire(), "status": self.status, "headers": self.headers}
+
+    @classmethod
+    def _from_members(cls, wire: dict[str, Any]) -> Self:
+        return cls(wire["detail"], wire["status"], wire["headers"])
+
+
+class OriginFailed(MicropicError):
+    """The origin cannot be reached, failed, or gave something that is no answer."""
+
+    code = "origin_failed"
+
+
+class OriginTimeout(MicropicError):
+    """The origin did not answer, or not whole, in time."""
+
+    code = "origin_timeout"
+
+
+class SourceTooLarge(MicropicError):
+    """The source has more bytes than `source.max_bytes`."""
+
+    code = "source_too_large"
+
+
+class TooManyPixels(MicropicError):
+    """The picture's header claims more pixels than `render.max_pixels`."""
+
+    code = "too_many_pixels"
+
+
+class NotAnImage(MicropicError):
+    """The bytes are not a picture, or one of a kind that is not decoded."""
+
+    code = "not_an_image"
+
+
+class BrokenImage(MicropicError):
+    """The picture is damaged or lacks picture data."""
+
+    code = "broken_image"
+
+
+class RenderCrashed(MicropicError):
+    """The render process died over this picture."""
+
+    code = "render_crashed"
+
+
+class TooMuchMemory(MicropicError):
+    """The render needed more memory than `render.max_memory`."""
+
+    code = "too_much_memory"
+
+
+class RenderTimeout(MicropicError):
+    """The render took longer than `render.timeout`, or than the request had left."""
+
+    code = "render_timeout"
+
+
+class Overloaded(MicropicError):
+    """Too much work is waiting already; `retry_after` is in seconds."""
+
+    code = "overloaded"
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+    def to_wire(self) -> dict[str, Any]:
+        """Give what `from_wire` needs, as values that JSON can hold."""
+        return {**super().to_wire(), "retry_after": self.retry_after}
+
+    @classmethod
+    def _from_members(cls, wire: dict[str, Any]) -> Self:
+        return cls(wire["detail"], wire["retry_after"])
+
+
+class DeadlineExceeded(MicropicError):
+    """The time of the whole request (`proxy.timeout`) is up."""
+
+    code = "timeout"
+
+
+BY_CODE: dict[str, type[MicropicError]] = {
+    cls.code: cls for cls in (MicropicError, *MicropicError.__subclasses__())
+}
+
+
+def from_wire(wire: dict[str, Any]) -> MicropicError:
+    """Make the error again that `to_wire` described."""
+    return BY_CODE[wire["code"]]._from_members(wire)

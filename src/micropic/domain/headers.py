@@ -1,0 +1,91 @@
+"""Which of the client's headers reach the origin, and which make a request private.
+
+All end-to-end fields go (RFC 9110, section 7.6.1), but for those that are ours to say, those
+that would let a stranger speak for the proxy or unlock a cloud's metadata service, and
+credentials, which go only where `source.credential_hosts` lets them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from micropic.domain.errors import LoopDetected
+from micropic.domain.model import Headers
+
+CDN_ID = "micropic"
+"""How this service calls itself in CDN-Loop (RFC 8586)."""
+
+CREDENTIALS = frozenset({"authorization", "cookie"})
+
+_HOP_BY_HOP = {
+    "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
+}  # fmt: skip
+_OURS = {
+    "host", "range", "accept", "accept-encoding", "expect", "cdn-loop",
+    "content-length", "content-type", "content-encoding",
+}  # fmt: skip
+_ABOUT_THE_WAY = {"forwarded", "x-real-ip"}
+_METADATA = {"metadata", "metadata-flavor", "x-google-metadata-request"}
+_NEVER = frozenset(_HOP_BY_HOP | _OURS | _ABOUT_THE_WAY | _METADATA)
+_NEVER_PREFIXES = ("proxy-", "x-forwarded-", "if-", "x-aws-ec2-metadata-", "x-aliyun-ecs-metadata-")
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
+def forwardable(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Give the fields that may reach an origin, credentials among them, plus our CDN-Loop.
+
+    A field that is no legal HTTP, or whose value is not UTF-8, is left out.
+
+    Raises:
+        LoopDetected: the request has been through this service already (RFC 8586, section 2).
+
+    """
+    decoded = [pair for field in fields if (pair := _decode(*field))]
+    named_by_connection = _tokens(value for name, value in decoded if name == "connection")
+    loop = [value for name, value in decoded if name == "cdn-loop"]
+    if CDN_ID in _tokens(loop):
+        msg = "This request has been through micropic already: the source leads back to it."
+        raise LoopDetected(msg)
+    kept = [
+        (name, value)
+        for name, value in decoded
+        if name not in _NEVER
+        and name not in named_by_connection
+        and not name.startswith(_NEVER_PREFIXES)
+    ]
+    return (*kept, ("cdn-loop", ", ".join([*loop, CDN_ID])))
+
+
+def without_credentials(headers: Headers) -> Headers:
+    """Give the headers that may go to any host."""
+    return tuple(pair for pair in headers if pair[0] not in CREDENTIALS)
+
+
+def carries_credentials(headers: Headers) -> bool:
+    """Tell whether an answer to these headers may be meant for one client alone."""
+    return any(name in CREDENTIALS for name, _ in headers)
+
+
+def host_matches(host: str, patterns: Iterable[str]) -> bool:
+    """Tell whether `host` (lower case) is one of the patterns: `a.example`, `*.example`, `*`."""
+    name = host.rstrip(".")
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _decode(name: bytes, value: bytes) -> tuple[str, str] | None:
+    if not _TOKEN.fullmatch(name):
+        return None
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return (name.decode().lower(), text) if _VALUE.fullmatch(text) else None
+
+
+def _tokens(values: Iterable[str]) -> set[str]:
+    """Give the lower-case tokens of a comma list, without their parameters."""
+    return {part.split(";")[0].strip().lower() for value in values for part in value.split(",")}

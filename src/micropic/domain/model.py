@@ -1,0 +1,190 @@
+"""The nouns: what is asked for, and what is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+Headers = tuple[tuple[str, str], ...]
+"""Header fields in their order, names in lower case; a name may stand more than once."""
+
+
+class Mode(StrEnum):
+    """How a picture meets its box."""
+
+    FILL = "fill"
+    """Cover the box exactly, enlarging if needed; what does not fit is cut off."""
+    FIT = "fit"
+    """Whole and inside the box, never enlarged."""
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels, from the top left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Anchor(StrEnum):
+    """A gravity with a name: which part `fill` keeps."""
+
+    SMART = "smart"
+    CENTER = "center"
+    NORTH = "north"
+    NORTHEAST = "northeast"
+    EAST = "east"
+    SOUTHEAST = "southeast"
+    SOUTH = "south"
+    SOUTHWEST = "southwest"
+    WEST = "west"
+    NORTHWEST = "northwest"
+
+
+class FocusPoint(NamedTuple):
+    """A gravity as a point to keep near the middle, each coordinate from 0 to 1."""
+
+    x: float
+    y: float
+
+
+Gravity = Anchor | FocusPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What is done to a picture. Equal transforms of equal sources give equal previews."""
+
+    mode: Mode
+    size: Size
+    gravity: Gravity
+    quality: int
+    """JPEG quality, 1 to 100."""
+
+
+class Scheme(StrEnum):
+    """Where a source is read from."""
+
+    HTTP = "http"
+    HTTPS = "https"
+    SAMPLE = "sample"
+    """A picture that is bundled with the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUrl:
+    """Where the picture is, in normal form.
+
+    `host` is in lower case and ASCII (an IPv6 address stands in brackets), `port` is None
+    where it is the scheme's own, and `target` is what goes on the request line, byte for
+    byte. For a sample, `target` is its file name and `host` is empty.
+    """
+
+    scheme: Scheme
+    host: str
+    port: int | None
+    target: str
+
+    @property
+    def authority(self) -> str:
+        """`host` or `host:port`, as in the Host header."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port (RFC 6454)."""
+        return f"{self.scheme}://{self.authority}"
+
+    def __str__(self) -> str:
+        if self.scheme is Scheme.SAMPLE:
+            return f"sample:{self.target}"
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRequest:
+    """One request for a preview, on its way through the previewers."""
+
+    transform: Transform
+    source: SourceUrl
+    key: str
+    """The normal form of transform and source: equal keys ask for equal previews."""
+    headers: Headers = ()
+    """Those of the client's headers that the origin is to see."""
+    private: bool = False
+    """A credential of the client's is among `headers`: the answer is for this client alone."""
+    deadline: float = float("inf")
+    """When the answer is of no use any more, in seconds of the monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What the origin said of a picture (its header fields, as sent), and the body's hash."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    cache_control: str | None = None
+    expires: str | None = None
+    date: str | None = None
+    age: str | None = None
+    vary: str | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePicture:
+    """A picture as its origin gave it."""
+
+    body: bytes | bytearray
+    facts: SourceFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a renderer made: an encoded picture, with the seconds it waited and worked."""
+
+    body: bytes
+    media_type: str
+    queue: float = 0.0
+    render: float = 0.0
+
+
+class CacheResult(StrEnum):
+    """What the cache had to do with an answer (RFC 9211)."""
+
+    HIT = "hit"
+    MISS = "miss"
+    BYPASS = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a preview came from, and how long each step took, in seconds."""
+
+    cache: CacheResult = CacheResult.MISS
+    collapsed: bool = False
+    """This request waited for another one's work (RFC 9211, section 2.6)."""
+    queue: float = 0.0
+    fetch: float = 0.0
+    render: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An encoded picture with all that is known of it."""
+
+    body: bytes
+    media_type: str
+    stored_at: float
+    """When it was made, in seconds of the Unix epoch."""
+    source: SourceFacts = field(default_factory=SourceFacts)
+    provenance: Provenance = field(default_factory=Provenance)

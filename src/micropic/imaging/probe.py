@@ -1,0 +1,260 @@
+"""What a picture claims to be, from its first bytes: no pixel is decoded here."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from dataclasses import dataclass
+from enum import StrEnum
+
+import PIL
+import pyvips
+from PIL import Image
+
+from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
+from micropic.domain.geometry import displayed
+from micropic.domain.model import Size
+
+
+class Kind(StrEnum):
+    """The kinds of picture that are decoded, by the names people know them by."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    WEBP = "WebP"
+    GIF = "GIF"
+    AVIF = "AVIF"
+    HEIC = "HEIC"
+    TIFF = "TIFF"
+    BMP = "BMP"
+    ICO = "ICO"
+    SVG = "SVG"
+
+
+ACCEPT = (
+    "image/jpeg,image/png,image/webp,image/gif,image/tiff,image/bmp,image/svg+xml,"
+    "image/x-icon,image/avif;q=0.8,*/*;q=0.1"
+)
+"""The Accept field that says so; AVIF last, since it costs the most to decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a picture's header says."""
+
+    kind: Kind
+    stored: Size
+    """As the pixels lie in the file."""
+    orientation: int = 1
+    """EXIF orientation, 1 to 8 (Exif 2.32, section 4.6.4)."""
+    plain: bool = False
+    """A JPEG that libjpeg-turbo alone decodes right: usual sampling, no foreign colour space."""
+
+    @property
+    def size(self) -> Size:
+        """As people see it."""
+        return displayed(self.stored, self.orientation)
+
+
+_SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE)
+_HEIF_BRANDS = {b"avif": Kind.AVIF, b"avis": Kind.AVIF, b"heic": Kind.HEIC, b"heix": Kind.HEIC,
+                b"mif1": Kind.HEIC, b"msf1": Kind.HEIC}  # fmt: skip
+_SIGNATURES: list[tuple[bytes, Kind]] = [
+    (b"\xff\xd8\xff", Kind.JPEG),
+    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
+    (b"GIF87a", Kind.GIF),
+    (b"GIF89a", Kind.GIF),
+    (b"II*\x00", Kind.TIFF),
+    (b"MM\x00*", Kind.TIFF),
+    (b"BM", Kind.BMP),
+    (b"\x00\x00\x01\x00", Kind.ICO),
+]
+_OTHERS: list[tuple[re.Pattern[bytes], str]] = [
+    (re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE), "a web page (HTML)"),
+    (re.compile(rb"%PDF-"), "a PDF document"),
+    (re.compile(rb"\s*[{\[]\s*[\"{\[]"), "JSON"),
+    (re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "), "JPEG XL"),
+    (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), "JPEG 2000"),
+    (re.compile(rb"8BPS"), "a Photoshop document"),
+    (re.compile(rb"....ftyp", re.DOTALL), "a video"),
+    (re.compile(rb"\x1a\x45\xdf\xa3"), "a video (Matroska or WebM)"),
+    (re.compile(rb"PK\x03\x04"), "a ZIP archive"),
+    (re.compile(rb"\x1f\x8b"), "gzip data"),
+    (re.compile(rb"\s*<"), "XML or HTML"),
+    (re.compile(rb"[\t\n\r\x20-\x7e]{1,512}\Z"), "plain text"),
+]
+_LOADERS = {
+    Kind.JPEG: "jpegload_buffer",
+    Kind.PNG: "pngload_buffer",
+    Kind.WEBP: "webpload_buffer",
+    Kind.GIF: "gifload_buffer",
+    Kind.AVIF: "heifload_buffer",
+    Kind.HEIC: "heifload_buffer",
+    Kind.TIFF: "tiffload_buffer",
+    Kind.SVG: "svgload_buffer",
+}
+
+
+def probe(data: bytes | memoryview, max_pixels: int) -> Picture:
+    """Read a picture's header.
+
+    Raises:
+        NotAnImage: the bytes are of no kind that is decoded; the error names what was found.
+        BrokenImage: the header is damaged.
+        TooManyPixels: the header claims more than `max_pixels`.
+
+    """
+    kind = sniff(bytes(data[:4096]))
+    picture = _probe_jpeg(data) if kind is Kind.JPEG else None
+    picture = picture or (_probe_pillow(kind, data) if is_pillow(kind) else _probe_vips(kind, data))
+    width, height = picture.stored
+    if width * height > max_pixels:
+        msg = (
+            f"The picture has {width} x {height} pixels; "
+            f"render.max_pixels allows {max_pixels} in all."
+        )
+        raise TooManyPixels(msg)
+    return picture
+
+
+def sniff(head: bytes) -> Kind:
+    """Tell the kind by the first bytes (at most 4 KiB of them are looked at).
+
+    Raises:
+        NotAnImage: it is none that is decoded.
+
+    """
+    for signature, kind in _SIGNATURES:
+        if head.startswith(signature):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Kind.WEBP
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return Kind.AVIF if b"avif" in head[8:64] else _HEIF_BRANDS[head[8:12]]
+    if _SVG.match(head) and b"<svg" in head:
+        return Kind.SVG
+    found = next((name for pattern, name in _OTHERS if pattern.match(head)), "data of no known kind")
+    known = ", ".join(Kind)
+    msg = f"The source is not a picture that can be decoded but {found}. Known are {known}."
+    raise NotAnImage(msg)
+
+
+def is_pillow(kind: Kind) -> bool:
+    """Tell the kinds that libvips does not read."""
+    return kind in {Kind.BMP, Kind.ICO}
+
+
+def open_pillow(kind: Kind, data: bytes | memoryview) -> Image.Image:
+    """Open, not yet decode, by Pillow.
+
+    Raises:
+        BrokenImage: the header is damaged.
+
+    """
+    try:
+        return Image.open(io.BytesIO(data), formats=[kind.value])
+    except (PIL.UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error) as error:
+        raise broken(kind) from error
+
+
+def broken(kind: Kind) -> BrokenImage:
+    """Give the error for a damaged picture."""
+    return BrokenImage(f"The {kind} picture is damaged or incomplete.")
+
+
+def _probe_pillow(kind: Kind, data: bytes | memoryview) -> Picture:
+    return Picture(kind, Size(*open_pillow(kind, data).size))
+
+
+def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
+    try:
+        image = getattr(pyvips.Image, _LOADERS[kind])(data)
+    except pyvips.Error as error:
+        raise broken(kind) from error
+    orientation = image.get("orientation") if image.get_typeof("orientation") else 1
+    return Picture(kind, Size(image.width, image.height), orientation)
+
+
+# --- JPEG (ITU-T T.81, annex B) --------------------------------------------------------------
+
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_LOSSLESS = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
+_SOS, _EOI, _EXIF, _ICC = 0xDA, 0xD9, 0xE1, 0xE2
+_USUAL_SAMPLING = {
+    (0x11,),
+    (0x21,),
+    (0x22,),
+    (0x11, 0x11, 0x11),
+    (0x21, 0x11, 0x11),
+    (0x22, 0x11, 0x11),
+    (0x12, 0x11, 0x11),
+    (0x41, 0x11, 0x11),
+}
+
+
+def _probe_jpeg(data: bytes | memoryview) -> Picture | None:
+    """Walk the markers up to the first scan; None where libvips is to have a look."""
+    orientation, foreign_colour, frame = 1, False, None
+    position = 2
+    while frame is None or data[position + 1] != _SOS:
+        if position + 4 > len(data):
+            raise broken(Kind.JPEG)
+        marker = data[position + 1]
+        if data[position] != 0xFF:
+            raise broken(Kind.JPEG)
+        if marker == 0xFF:  # fill bytes may stand before any marker (B.1.1.2)
+            position += 1
+            continue
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        segment = bytes(data[position + 4 : position + 2 + length])
+        if marker in _SOF:
+            frame = _frame(marker, segment)
+        elif marker == _EXIF and segment.startswith(b"Exif\x00\x00"):
+            orientation = _exif_orientation(segment[6:])
+        elif marker == _ICC and segment.startswith(b"ICC_PROFILE\x00"):
+            # Nearly every profile on the web is sRGB's own and changes nothing.
+            foreign_colour |= b"sRGB" not in segment
+        elif marker in {_SOS, _EOI}:
+            raise broken(Kind.JPEG)
+        position += 2 + length
+        if position + 2 > len(data):
+            raise broken(Kind.JPEG)
+    size, sampling = frame
+    plain = sampling in _USUAL_SAMPLING and not foreign_colour
+    return Picture(Kind.JPEG, size, orientation, plain)
+
+
+def _frame(marker: int, segment: bytes) -> tuple[Size, tuple[int, ...]]:
+    """Read a frame header (B.2.2): the size and each component's sampling factors."""
+    if marker in _LOSSLESS:
+        msg = "Lossless and hierarchical JPEG are not decoded."
+        raise NotAnImage(msg)
+    try:
+        precision, height, width, components = struct.unpack_from(">BHHB", segment)
+        sampling = tuple(segment[7 + 3 * n] for n in range(components))
+    except (struct.error, IndexError):
+        raise broken(Kind.JPEG) from None
+    if precision != 8:  # noqa: PLR2004
+        msg = f"The JPEG picture has {precision} bits a sample; 8 are decoded."
+        raise NotAnImage(msg)
+    if not width or not height:
+        raise broken(Kind.JPEG)
+    return Size(width, height), sampling
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """Find tag 0x0112 in the first directory; a damaged block counts as none."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (offset,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, offset)
+        for n in range(count):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, offset + 2 + 12 * n)
+            if tag == 0x0112:  # noqa: PLR2004
+                return value if 1 <= value <= 8 else 1  # noqa: PLR2004
+    except struct.error:
+        pass
+    return 1

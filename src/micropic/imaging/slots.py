@@ -1,0 +1,305 @@
+r"""Render slots: processes that can be killed, one picture at a time each.
+
+A slot's process is started by exec, with one end of a socket pair for control and a memory
+file for bodies. Nothing is shared between slots. Control is one JSON object a line:
+
+```
+process -> us   {"ready": true}                                     once, after its start
+us -> process   {"transform": "fill/300/200/g=smart,q=80", "length": 351588}
+process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview, in its place
+             or {"error": {"code": "broken_image", "detail": "..."}}
+```
+
+The source lies in the memory file from its beginning; the preview takes its place there. End
+of file on the socket means that the process died: it costs the request it was at, if any, and
+a new process takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+import structlog
+
+from micropic.domain import urls
+from micropic.domain.errors import DeadlineExceeded, RenderCrashed, RenderTimeout, from_wire
+from micropic.domain.model import Rendered, Transform
+from micropic.imaging.engine import DEFAULT_MAX_PIXELS
+
+log = structlog.get_logger()
+
+_KEPT_BODY = 1024 * 1024
+"""Bytes of a memory file that stay allocated between two pictures."""
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 2.0
+_LONGEST_BACKOFF = 5.0
+
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYTHON", "OPENBLAS_",
+                "COVERAGE_", "VIRTUAL_ENV")  # fmt: skip
+"""What a render process sees of the environment, by prefix: no secret of the service's."""
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotOptions:
+    """Bounds for one render."""
+
+    timeout: float = 5.0
+    """Seconds."""
+    max_memory: int = 1024**3
+    """Bytes of address space."""
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+
+class RenderSlots:
+    """Renders in `count` processes; an async context manager."""
+
+    def __init__(self, count: int, options: SlotOptions) -> None:
+        self._count = count
+        self._options = options
+        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
+        self._alive: set[_Process] = set()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._jobs: set[asyncio.Task[Rendered]] = set()
+
+    async def __aenter__(self) -> Self:
+        first = await asyncio.gather(*(_Process.start(self._options) for _ in range(self._count)))
+        self._keepers = [asyncio.create_task(self._keep(process)) for process in first]
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*(process.stop() for process in list(self._alive)))
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether at least one process takes pictures."""
+        return any(process.usable for process in self._alive)
+
+    async def render(
+        self, body: bytes | bytearray, transform: Transform, deadline: float
+    ) -> Rendered:
+        """Render in the first free process.
+
+        Raises:
+            MicropicError: what the engine raised, or DeadlineExceeded, RenderTimeout or
+                RenderCrashed.
+
+        """
+        queued = time.monotonic()
+        process = await self._free_process(deadline)
+        started = time.monotonic()
+        timeout = min(self._options.timeout, deadline - started)
+        job = asyncio.create_task(self._run(process, body, transform, timeout))
+        self._jobs.add(job)
+        job.add_done_callback(self._settle)
+        # A caller that leaves does not break the slot: the job ends by its own time limit.
+        media_type, preview = await asyncio.shield(job)
+        return Rendered(
+            preview, media_type, queue=started - queued, render=time.monotonic() - started
+        )
+
+    async def _free_process(self, deadline: float) -> _Process:
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                while not (process := await self._idle.get()).usable:
+                    pass
+                return process
+        except TimeoutError:
+            msg = "No renderer was free in time; the service is busy."
+            raise DeadlineExceeded(msg) from None
+
+    async def _run(
+        self, process: _Process, body: bytes | bytearray, transform: Transform, timeout: float
+    ) -> tuple[str, bytes]:
+        try:
+            return await process.render(body, transform, timeout)
+        finally:
+            self._idle.put_nowait(process)
+
+    def _settle(self, job: asyncio.Task[Any]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled():
+            job.exception()  # seen: where the caller has left, nobody is to be told of it
+
+    async def _keep(self, process: _Process) -> None:
+        """Keep one slot alive: put a new process in the place of one that died."""
+        while True:
+            self._alive.add(process)
+            self._idle.put_nowait(process)
+            try:
+                await asyncio.shield(process.gone)
+            finally:
+                if process.gone.done():
+                    self._alive.discard(process)
+            log.warning("render_process_died", pid=process.pid)
+            process = await self._start_again()
+
+    async def _start_again(self) -> _Process:
+        backoff = 0.1
+        while True:
+            try:
+                return await _Process.start(self._options)
+            except OSError as error:
+                log.error("render_process_cannot_start", error=str(error))
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, _LONGEST_BACKOFF)
+
+
+class _Process(asyncio.Protocol):
+    """One render process, from its start to its end."""
+
+    def __init__(self, body: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._body = body
+        self._received = bytearray()
+        self._reply: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self._transport: asyncio.Transport
+        self._process: asyncio.subprocess.Process
+        self._killed = False
+        self.gone: asyncio.Future[None] = loop.create_future()
+
+    @classmethod
+    async def start(cls, options: SlotOptions) -> _Process:
+        """Start a process and wait until it takes pictures.
+
+        Raises:
+            OSError: it cannot be started, or ends before it is ready.
+
+        """
+        ours, theirs = socket.socketpair()
+        body = os.memfd_create("micropic-render", os.MFD_CLOEXEC)
+        os.ftruncate(body, _KEPT_BODY)
+        process = cls(body)
+        try:
+            arguments = (theirs.fileno(), body, options.max_memory, options.max_pixels)
+            process._process = await asyncio.create_subprocess_exec(  # noqa: SLF001 # its own class
+                sys.executable,
+                *("-P", "-m", "micropic.imaging.worker", *map(str, arguments)),
+                pass_fds=(theirs.fileno(), body),
+                env=_environment(),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C in the terminal is for the service, not for it
+            )
+        except BaseException:
+            ours.close()
+            os.close(body)
+            raise
+        finally:
+            theirs.close()
+        await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                await process._next_reply()  # noqa: SLF001
+        except (TimeoutError, RenderCrashed) as error:
+            await process.stop()
+            msg = "a render process ended, or hung, at its start"
+            raise OSError(msg) from error
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        return not (self._killed or self.gone.done())
+
+    async def render(
+        self, body: bytes | bytearray, transform: Transform, timeout: float
+    ) -> tuple[str, bytes]:
+        """Give the preview's media type and bytes; kill the process if that takes too long."""
+        _write(self._body, body)
+        request = {"transform": urls.build_transform(transform), "length": len(body)}
+        self._transport.write(json.dumps(request).encode() + b"\n")
+        try:
+            async with asyncio.timeout(timeout):
+                reply = await self._next_reply()
+        except TimeoutError:
+            self.kill()
+            msg = f"The picture could not be rendered within {max(timeout, 0):.1f} s."
+            raise RenderTimeout(msg) from None
+        length = reply.get("length", 0)
+        preview = os.pread(self._body, length, 0)
+        if max(len(body), length) > _KEPT_BODY:
+            os.ftruncate(self._body, _KEPT_BODY)
+        if "error" in reply:
+            raise from_wire(reply["error"])
+        return reply["media_type"], preview
+
+    async def _next_reply(self) -> dict[str, Any]:
+        try:
+            return await self._reply
+        finally:
+            if not self.gone.done():
+                self._reply = asyncio.get_running_loop().create_future()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._killed = True
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def stop(self) -> None:
+        """End the process: by closing its socket, or at once if it does not heed that."""
+        self._transport.close()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+    # --- asyncio.Protocol --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._received.endswith(b"\n"):
+            line, self._received = self._received, bytearray()
+            if self._reply.done():
+                self.kill()  # it speaks out of turn: what it says next cannot be trusted
+            else:
+                self._reply.set_result(json.loads(line))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # however it ended
+        os.close(self._body)
+        self.gone.set_result(None)
+        if not self._reply.done():
+            self._reply.set_exception(_crashed())
+            self._reply.exception()  # seen: an idle process has nobody waiting
+
+
+def _crashed() -> RenderCrashed:
+    return RenderCrashed("The renderer crashed over this picture, which may be damaged.")
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
+    return kept | _ONE_THREAD
+
+
+def _write(descriptor: int, data: bytes | bytearray) -> None:
+    view, offset = memoryview(data), 0
+    while offset < len(view):
+        offset += os.pwrite(descriptor, view[offset:], offset)

@@ -1,0 +1,79 @@
+"""Every other kind, by libvips (and Pillow, where libvips has no loader), and resampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyvips
+
+from micropic.domain.errors import TooMuchMemory
+from micropic.domain.model import Box, Size
+from micropic.imaging.jpeg import Pixels
+from micropic.imaging.probe import Kind, Picture, broken, is_pillow, open_pillow
+
+_WHITE = [255, 255, 255]
+_ALLOWED_LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif", "Tiff", "Svg")
+
+
+def restrict_loaders() -> None:
+    """Leave libvips the loaders for the kinds that `probe` lets through, and no other."""
+    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 # a C call
+    for name in _ALLOWED_LOADERS:
+        pyvips.operation_block_set(f"VipsForeignLoad{name}", False)  # noqa: FBT003
+
+
+def decode(data: bytes | memoryview, picture: Picture, whole: Size) -> Pixels:
+    """Decode to exactly `whole`, upright, sRGB, what is transparent laid on white.
+
+    Raises:
+        BrokenImage: the data is damaged or incomplete.
+        TooMuchMemory: it took more than the process may have.
+
+    """
+    try:
+        image = _thumbnail(data, picture.kind, whole)
+        if image.hasalpha():
+            image = image.flatten(background=_WHITE)
+        if image.interpretation != pyvips.Interpretation.SRGB:
+            image = image.colourspace(pyvips.Interpretation.SRGB)
+        return _pixels(image.cast(pyvips.BandFormat.UCHAR))
+    except pyvips.Error as error:
+        if "memory" in str(error):
+            msg = "Decoding the picture takes more memory than render.max_memory allows."
+            raise TooMuchMemory(msg) from error
+        raise broken(picture.kind) from error
+
+
+def resample(pixels: Pixels, box: Box, size: Size) -> Pixels:
+    """Cut `box` out and bring it to `size` (Lanczos 3)."""
+    height, width, bands = pixels.shape
+    image = pyvips.Image.new_from_memory(pixels, width, height, bands, pyvips.BandFormat.UCHAR)
+    image = image.crop(*box)
+    if (box.width, box.height) != size:
+        image = image.resize(size.width / box.width, vscale=size.height / box.height)
+    return _pixels(image)
+
+
+def _thumbnail(data: bytes | memoryview, kind: Kind, whole: Size) -> pyvips.Image:
+    settings = {
+        "height": whole.height,
+        "size": pyvips.Size.FORCE,
+        "output_profile": "srgb",
+    }
+    if not is_pillow(kind):
+        return pyvips.Image.thumbnail_buffer(
+            data, whole.width, fail_on=pyvips.FailOn.TRUNCATED, **settings
+        )
+    try:
+        decoded = np.asarray(open_pillow(kind, data).convert("RGBA"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise broken(kind) from error
+    height, width, bands = decoded.shape
+    image = pyvips.Image.new_from_memory(decoded, width, height, bands, pyvips.BandFormat.UCHAR)
+    image = image.copy(interpretation=pyvips.Interpretation.SRGB)
+    return image.thumbnail_image(whole.width, **settings)
+
+
+def _pixels(image: pyvips.Image) -> Pixels:
+    return np.frombuffer(image.write_to_memory(), np.uint8).reshape(
+        image.height, image.width, image.bands
+    )

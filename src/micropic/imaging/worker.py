@@ -1,0 +1,74 @@
+"""The render process: one picture at a time, from a file in memory, until its socket closes.
+
+Run by `slots.py`, which describes the protocol, as
+`python -m micropic.imaging.worker CONTROL_FD BODY_FD MAX_MEMORY MAX_PIXELS`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any
+
+from micropic.domain import urls
+from micropic.domain.errors import MicropicError
+from micropic.imaging import engine
+from micropic.imaging.vips import restrict_loaders
+
+_PR_SET_PDEATHSIG = 1
+
+
+def confine(max_memory: int) -> None:
+    """Bound what a picture can make this process do; `max_memory` is address space in bytes."""
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    restrict_loaders()
+
+
+def serve(control: socket.socket, body: int, max_pixels: int) -> None:
+    """Answer requests until the other end closes."""
+    lines = control.makefile("rb")
+    control.sendall(b'{"ready": true}\n')
+    for line in lines:
+        reply = _answer(json.loads(line), body, max_pixels)
+        control.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def _answer(request: dict[str, Any], body: int, max_pixels: int) -> dict[str, Any]:
+    transform = urls.parse_transform(request["transform"])
+    try:
+        with mmap.mmap(body, request["length"], access=mmap.ACCESS_READ) as data:
+            preview = _render(data, transform, max_pixels)
+    except MicropicError as error:
+        return {"error": error.to_wire()}
+    _write(body, preview.body)
+    return {"length": len(preview.body), "media_type": preview.media_type}
+
+
+def _render(data: mmap.mmap, transform: Any, max_pixels: int) -> engine.Encoded:
+    with memoryview(data) as view:
+        return engine.render(view, transform, max_pixels)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view, offset = memoryview(data), 0
+    while offset < len(view):
+        offset += os.pwrite(descriptor, view[offset:], offset)
+
+
+def main() -> None:
+    """Take over the descriptors named on the command line."""
+    control, body, max_memory, max_pixels = map(int, sys.argv[1:])
+    confine(max_memory)
+    serve(socket.socket(fileno=control), body, max_pixels)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""One caller does the work that many ask for at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+from micropic.domain.errors import DeadlineExceeded, OriginTimeout, RenderTimeout
+from micropic.domain.model import Preview, PreviewRequest
+from micropic.ports import Previewer
+
+_OUT_OF_TIME = (DeadlineExceeded, OriginTimeout, RenderTimeout)
+
+
+class _Work:
+    """A task and how many callers wait for it."""
+
+    def __init__(self, task: asyncio.Task[Preview]) -> None:
+        self.task = task
+        self.waiters = 0
+
+
+class Coalescing:
+    """Joins equal requests that are under way at the same time.
+
+    The work runs in a task of its own: a caller that leaves does not stop the others, and
+    when the last one has left the work is cancelled.
+    """
+
+    def __init__(self, inner: Previewer) -> None:
+        self._inner = inner
+        self._under_way: dict[str, _Work] = {}
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        """Join the work under way for an equal request, or begin it."""
+        while (work := self._under_way.get(request.key)) is not None:
+            try:
+                preview = await self._wait(request.key, work)
+            except _OUT_OF_TIME:
+                # The work had the time of the caller that began it, which came earlier.
+                if request.deadline <= time.monotonic():
+                    raise
+            else:
+                return replace(preview, provenance=replace(preview.provenance, collapsed=True))
+        return await self._wait(request.key, self._begin(request))
+
+    def _begin(self, request: PreviewRequest) -> _Work:
+        work = _Work(asyncio.create_task(self._inner.preview(request)))
+        self._under_way[request.key] = work
+        work.task.add_done_callback(lambda task: self._settle(request.key, work, task))
+        return work
+
+    def _settle(self, key: str, work: _Work, task: asyncio.Task[Preview]) -> None:
+        self._forget(key, work)
+        if not task.cancelled():
+            task.exception()  # seen: where no waiter is left, nobody is to be told of it
+
+    async def _wait(self, key: str, work: _Work) -> Preview:
+        work.waiters += 1
+        try:
+            return await asyncio.shield(work.task)
+        finally:
+            work.waiters -= 1
+            if work.waiters == 0 and not work.task.done():
+                self._forget(key, work)
+                work.task.cancel()
+
+    def _forget(self, key: str, work: _Work) -> None:
+        if self._under_way.get(key) is work:
+            del self._under_way[key]

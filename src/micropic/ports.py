@@ -1,0 +1,71 @@
+"""The seams of the program: what its parts ask of each other."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from micropic.domain.model import (
+    Headers,
+    Preview,
+    PreviewRequest,
+    Rendered,
+    SourcePicture,
+    SourceUrl,
+    Transform,
+)
+
+
+class Previewer(Protocol):
+    """Answers requests for previews; each implementation adds one concern."""
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        """Answer one request, or raise a `MicropicError`."""
+        ...
+
+
+class Source(Protocol):
+    """Where pictures come from."""
+
+    async def fetch(self, url: SourceUrl, headers: Headers, deadline: float) -> SourcePicture:
+        """Get a picture's bytes before `deadline`, in seconds of the monotonic clock.
+
+        Raises:
+            MicropicError: one of the `Origin...` and `Source...` errors.
+
+        """
+        ...
+
+
+class Renderer(Protocol):
+    """Makes previews of pictures."""
+
+    async def render(
+        self, body: bytes | bytearray, transform: Transform, deadline: float
+    ) -> Rendered:
+        """Render an encoded picture before `deadline`, in seconds of the monotonic clock.
+
+        Raises:
+            MicropicError: NotAnImage, BrokenImage or one of the `Too...` and `Render...` errors.
+
+        """
+        ...
+
+
+class Cache(Protocol):
+    """Keeps previews within bounds, least recently used out first.
+
+    A fault of the cache's is its own affair: it is logged, a `get` misses and a `put` keeps
+    nothing.
+    """
+
+    async def get(self, key: str) -> Preview | None:
+        """Give the preview as it was put, or None."""
+        ...
+
+    async def put(self, key: str, preview: Preview) -> None:
+        """Keep a preview, in the place of an older one."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget a preview, if it is here."""
+        ...

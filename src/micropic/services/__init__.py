@@ -1,0 +1,1 @@
+"""What a process is: its HTTP application, its health, its log."""

@@ -1,0 +1,188 @@
+"""The HTTP application: previews on a bare ASGI path, the rest by Starlette."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import BaseRoute
+
+from micropic.domain import headers, urls
+from micropic.domain.errors import DeadlineExceeded, MicropicError
+from micropic.domain.model import PreviewRequest
+from micropic.ports import Previewer
+from micropic.web import problems, responses
+from micropic.web.client_watch import ClientGone, ClientWatch
+from micropic.web.responses import Response
+
+log = structlog.get_logger()
+
+_METHODS = {"GET", "HEAD"}
+_PREVIEW_PATHS = tuple(f"/{mode}/".encode() for mode in urls.Mode)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_CLIENT_CLOSED_REQUEST = 499
+"""What the log says of a client that did not wait, as nginx does; nobody is answered."""
+_GRACE = 0.2
+"""Seconds past the deadline in which whoever ran out of time may say so itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyOptions:
+    """How requests are read."""
+
+    grammar: urls.Grammar
+    timeout: float
+    """Seconds for a whole request."""
+    credential_hosts: Sequence[str] = ()
+
+
+class ProxyApp:
+    """Answers previews, and hands every other path to `routes`; logs each request."""
+
+    def __init__(
+        self, previewer: Previewer, options: ProxyOptions, routes: Sequence[BaseRoute]
+    ) -> None:
+        self._previewer = previewer
+        self._options = options
+        self._rest = Starlette(
+            routes=routes, exception_handlers={404: _not_found, 405: _method_not_allowed}
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request (ASGI 3)."""
+        if scope["type"] != "http":
+            return
+        exchange = _Exchange(scope, send)
+        scope["request_id"] = exchange.request_id
+        try:
+            if scope["raw_path"].startswith(_PREVIEW_PATHS):
+                response = await self._preview(scope, receive, exchange)
+                head = scope["method"] == "HEAD"
+                await responses.send_response(response, exchange.send, head=head)
+            else:
+                await self._rest(scope, receive, exchange.send)
+        except ClientGone:
+            exchange.status = _CLIENT_CLOSED_REQUEST
+        finally:
+            exchange.log()
+
+    async def _preview(self, scope: Any, receive: Any, exchange: _Exchange) -> Response:
+        if scope["method"] not in _METHODS:
+            allowed = ", ".join(sorted(_METHODS))
+            return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
+        try:
+            request = self.read(scope)
+            with ClientWatch(receive):
+                async with asyncio.timeout(self._options.timeout + _GRACE):
+                    preview = await self._previewer.preview(request)
+        except MicropicError as error:
+            return problems.from_error(error, exchange.request_id)
+        except TimeoutError:
+            late = DeadlineExceeded("The preview could not be made in time; try again later.")
+            return problems.from_error(late, exchange.request_id)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("defect", request_id=exchange.request_id)
+            return problems.defect(exchange.request_id)
+        exchange.cache = preview.provenance.cache.value
+        return responses.from_preview(preview, request, time.time())
+
+    def read(self, scope: Any) -> PreviewRequest:
+        """Read a request for a preview.
+
+        Raises:
+            BadRequest: it is not in the grammar.
+            LoopDetected: it has been here before.
+
+        """
+        options = self._options
+        transform, source = urls.parse_path(
+            scope["raw_path"], scope["query_string"], options.grammar
+        )
+        fields = headers.forwardable(scope["headers"])
+        if not headers.host_matches(source.host, options.credential_hosts):
+            fields = headers.without_credentials(fields)
+        return PreviewRequest(
+            transform,
+            source,
+            key=urls.build_path(transform, source),
+            headers=fields,
+            private=headers.carries_credentials(fields),
+            deadline=time.monotonic() + options.timeout,
+        )
+
+
+class _Exchange:
+    """What the log says of one request."""
+
+    def __init__(self, scope: Any, send: Any) -> None:
+        self._started = time.perf_counter()
+        self._scope = scope
+        self._send = send
+        self._bytes = 0
+        self.request_id = _request_id(scope["headers"])
+        self.status = 500
+        self.cache = "none"
+
+    async def send(self, message: Any) -> None:
+        """Send, and note what was sent."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [
+                *message["headers"], (b"x-request-id", self.request_id.encode())
+            ]
+        else:
+            self._bytes += len(message.get("body", b""))
+        await self._send(message)
+
+    def log(self) -> None:
+        """Write the one line of this request."""
+        path, query = self._scope["raw_path"], self._scope["query_string"]
+        target = path + b"?" + query if query else path
+        log.info(
+            "request",
+            method=self._scope["method"],
+            path=target.decode("utf-8", "backslashreplace"),
+            status=self.status,
+            duration_ms=round((time.perf_counter() - self._started) * 1000, 2),
+            bytes=self._bytes,
+            cache=self.cache,
+            request_id=self.request_id,
+        )
+
+
+def _request_id(fields: Sequence[tuple[bytes, bytes]]) -> str:
+    """Take the client's X-Request-Id if it can stand in a log, or make one."""
+    for name, value in fields:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode("ascii")
+    return secrets.token_hex(8)
+
+
+async def _not_found(request: Request, _: Exception) -> StarletteResponse:
+    path = request.scope["raw_path"].decode("utf-8", "replace")
+    return _as_starlette(problems.not_found(path, request.scope["request_id"]))
+
+
+async def _method_not_allowed(request: Request, error: Exception) -> StarletteResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 # Starlette's own, by its status
+    allowed = (error.headers or {}).get("Allow", "")
+    return _as_starlette(
+        problems.method_not_allowed(request.method, allowed, request.scope["request_id"])
+    )
+
+
+def _as_starlette(response: Response) -> StarletteResponse:
+    fields = {name.decode(): value.decode("latin-1") for name, value in response.headers}
+    return StarletteResponse(response.body, response.status, fields)

@@ -1,0 +1,82 @@
+"""Listening sockets and the servers behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+_BACKLOG = 2048
+_STOP_TIMEOUT = 10
+"""Seconds in which requests under way may end when the service stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that listens and the application that answers on it."""
+
+    socket: socket.socket
+    app: Any
+
+    @property
+    def port(self) -> int:
+        """The port, also where any free one was asked for."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind before anything else is started, so that a port in use is one clear error.
+
+    Raises:
+        OSError: the address cannot be listened on.
+
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+async def serve(listeners: Sequence[Listener]) -> None:
+    """Serve all listeners until SIGINT or SIGTERM; what is under way may end."""
+    servers = [_Server(_config(listener.app)) for listener in listeners]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    running = [
+        asyncio.create_task(server.serve([listener.socket]))
+        for server, listener in zip(servers, listeners, strict=True)
+    ]
+    await stop.wait()
+    for server in servers:
+        server.should_exit = True
+    await asyncio.gather(*running)
+
+
+def _config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",  # h11 keeps fragments and absolute-form targets
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_STOP_TIMEOUT,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to `serve`, since there is more than one of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

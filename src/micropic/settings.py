@@ -1,0 +1,269 @@
+"""Every knob, declared once: its name, default, bounds and meaning.
+
+A value comes from a flag, else from the environment, else from the YAML file, else it is the
+default. The names follow from the declaration: `proxy.port` in words, `proxy: {port: ...}` in
+YAML, `PROXY_PORT` in the environment, `--proxy-port` on the command line. Read by `wiring`
+and `cli` only; everything else gets values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a setting may be, for people: in errors, in `--help` and in the README."""
+
+    text: str
+
+
+def _split(value: object) -> object:
+    """Take a comma-separated list apart; a YAML list is taken as it is."""
+    if isinstance(value, str):
+        return [part.strip().lower() for part in value.split(",") if part.strip()]
+    return value
+
+
+_Port = Annotated[int, Field(ge=0, le=65535), Allowed("a whole number, 0 (any free port) to 65535")]
+_Count = Annotated[int, Field(ge=0), Allowed("a whole number from 0")]
+_AtLeastOne = Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+_Seconds = Annotated[float, Field(gt=0, le=3600), Allowed("seconds, more than 0 and up to 3600")]
+_Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
+_Text = Annotated[str, Allowed("text")]
+_Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split),
+    Allowed("host names joined by commas; * stands for anything"),
+]
+_Addresses = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split),
+    Allowed("addresses joined by commas, each with or without a port"),
+]
+_Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...],
+    BeforeValidator(_split),
+    Allowed("networks joined by commas, such as 127.0.0.0/8,10.0.0.0/8"),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProxySettings(_Section):
+    """The HTTP service."""
+
+    host: _Text = Field("0.0.0.0", description="address to listen on")  # noqa: S104 # it is a server
+    port: _Port = Field(8080, description="port to listen on")
+    timeout: _Seconds = Field(5.0, description="time for a whole request")
+    max_side: Annotated[
+        int, Field(ge=1, le=16384), Allowed("a whole number of pixels from 1 to 16384")
+    ] = Field(8192, description="longest side of a preview")
+    max_in_flight: _AtLeastOne = Field(
+        256, description="previews being made at once; one more is a 503"
+    )
+
+
+class SourceSettings(_Section):
+    """Where pictures may come from."""
+
+    default_scheme: Annotated[Literal["http", "https"], Allowed("http or https")] = Field(
+        "http", description="scheme of a source that names none"
+    )
+    timeout: _Seconds = Field(5.0, description="time for a source, redirects and all")
+    connect_timeout: _Seconds = Field(2.0, description="time to resolve a name and connect")
+    max_bytes: _Bytes = Field(ByteSize(32 * 1024**2), description="largest source")
+    max_redirects: _Count = Field(10, description="redirects that are followed")
+    allow_hosts: _Names = Field((), description="the only hosts to fetch from; empty: any")
+    allow_networks: _Networks = Field(
+        (), description="private, local or reserved networks to fetch from all the same"
+    )
+    credential_hosts: _Names = Field(
+        (), description="hosts that get the client's Authorization and Cookie"
+    )
+    nameservers: _Addresses = Field((), description="DNS servers to ask; empty: the system's")
+
+
+class RenderSettings(_Section):
+    """The render processes."""
+
+    slots: _Count = Field(0, description="render processes; 0: one a core")
+    timeout: _Seconds = Field(5.0, description="time for one render, then its process is killed")
+    max_pixels: _AtLeastOne = Field(50_000_000, description="largest picture that is decoded")
+    max_memory: _Bytes = Field(ByteSize(1024**3), description="address space of a render process")
+
+
+class PreviewerSettings(_Section):
+    """How previews are made."""
+
+    quality: Annotated[int, Field(ge=1, le=100), Allowed("a whole number from 1 to 100")] = Field(
+        80, description="JPEG quality where the address gives none"
+    )
+
+
+class CacheSettings(_Section):
+    """The previews that are kept."""
+
+    dirname: Annotated[Path, Allowed("a directory")] = Field(
+        Path("~/.cache/micropic"), description="directory of the cache"
+    )
+    size: _Bytes = Field(ByteSize(512 * 1024**2), description="what the cache may take on disk")
+    entries: _Count = Field(0, description="how many previews the cache may hold; 0: no limit")
+    memory: _Bytes = Field(
+        ByteSize(64 * 1024**2), description="part of it that is kept in memory, too; 0: none"
+    )
+
+
+class LogSettings(_Section):
+    """What it tells."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
+        Allowed("debug, info, warning or error"),
+    ] = Field("info", description="least level that is logged; requests are info")
+    file: _Text = Field("", description="file to log to; empty: standard error")
+
+
+class HealthSettings(_Section):
+    """The port for those who watch it."""
+
+    host: _Text = Field("0.0.0.0", description="address for /healthz and /readyz")  # noqa: S104
+    port: _Port = Field(8000, description="port for /healthz and /readyz")
+
+
+class Settings(_Section):
+    """All sections."""
+
+    proxy: ProxySettings = ProxySettings()
+    source: SourceSettings = SourceSettings()
+    render: RenderSettings = RenderSettings()
+    previewer: PreviewerSettings = PreviewerSettings()
+    cache: CacheSettings = CacheSettings()
+    log: LogSettings = LogSettings()
+    health: HealthSettings = HealthSettings()
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line that says which, and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One setting as people meet it."""
+
+    section: str
+    key: str
+    default: str
+    allowed: str
+    description: str
+
+    @property
+    def name(self) -> str:
+        """As in `proxy.port`."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def environment(self) -> str:
+        """As in `PROXY_PORT`."""
+        return f"{self.section}_{self.key}".upper()
+
+    @property
+    def flag(self) -> str:
+        """As in `--proxy-port`."""
+        return f"--{self.section}-{self.key}".replace("_", "-")
+
+
+def knobs() -> Iterator[Knob]:
+    """Give every setting, in the order of their declaration."""
+    for section, section_field in Settings.model_fields.items():
+        defaults = section_field.default
+        for key, field in type(defaults).model_fields.items():
+            allowed = next(item for item in field.metadata if isinstance(item, Allowed))
+            default = _shown(getattr(defaults, key))
+            yield Knob(section, key, default, allowed.text, field.description or "")
+
+
+def load(
+    config: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
+) -> tuple[Settings, list[str]]:
+    """Read the settings; `flags` are by the setting's name, `proxy.port`.
+
+    The second part of the answer is what the operator should be told.
+
+    Raises:
+        SettingsError: a value is not allowed, or the file cannot be read.
+
+    """
+    values: dict[str, dict[str, Any]] = _read_file(config) if config else {}
+    where = {f"{section}.{key}": f"in {config}" for section in values for key in values[section]}
+    for knob in knobs():
+        value = flags.get(knob.name) or environ.get(knob.environment)
+        if value is not None:
+            values.setdefault(knob.section, {})[knob.key] = value
+            given = knob.flag if flags.get(knob.name) else knob.environment
+            where[knob.name] = f"given by {given}"
+    notes = _count_for_size(values.get("cache", {}))
+    try:
+        return Settings.model_validate(values), notes
+    except ValidationError as error:
+        raise SettingsError(_explain(error, where)) from None
+
+
+def cores() -> int:
+    """Give how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _read_file(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        msg = f"The settings file {path} cannot be read: {reason}"
+        raise SettingsError(msg) from None
+    if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
+        msg = f"The settings file {path} must hold sections with settings, such as proxy: port: 8080"
+        raise SettingsError(msg)
+    return values
+
+
+def _count_for_size(cache: dict[str, Any]) -> list[str]:
+    """Take a bare number in cache.size for a count of entries, as the first users wrote it."""
+    size = cache.get("size")
+    if not isinstance(size, int) and not (isinstance(size, str) and size.isdecimal()):
+        return []
+    del cache["size"]
+    cache.setdefault("entries", size)
+    return [f"CACHE_SIZE={size} has no unit: it is taken for CACHE_ENTRIES, a count of previews"]
+
+
+def _explain(error: ValidationError, where: Mapping[str, str]) -> str:
+    """Say in one line what the first thing wrong is."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][:2])
+    knob = next((knob for knob in knobs() if knob.name == name), None)
+    if knob is None:
+        known = ", ".join(knob.name for knob in knobs())
+        return f"There is no setting {name}, {where.get(name, 'given')}. The settings are {known}."
+    value = first["input"]
+    return f"The setting {name} is {value!r}, {where[name]}; allowed: {knob.allowed}."
+
+
+def _shown(value: object) -> str:
+    """Write a default the way it would be given."""
+    if isinstance(value, ByteSize):
+        return value.human_readable().replace(".0", "")
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""How previews and errors are said in HTTP."""

@@ -1,0 +1,84 @@
+"""Errors as RFC 9457 problems: the only place that knows a status code for an error."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from micropic.domain import errors
+from micropic.web.responses import Response
+
+_STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
+    errors.MicropicError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.BadRequest: HTTPStatus.BAD_REQUEST,
+    errors.SourceForbidden: HTTPStatus.FORBIDDEN,
+    errors.LoopDetected: HTTPStatus.LOOP_DETECTED,
+    errors.OriginFailed: HTTPStatus.BAD_GATEWAY,
+    errors.OriginTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.SourceTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.TooManyPixels: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.BrokenImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.RenderCrashed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.RenderTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+}
+"""OriginRefused is not here: it carries the origin's own status."""
+
+
+def from_error(error: errors.MicropicError, request_id: str) -> Response:
+    """Turn an error into an answer."""
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.OriginRefused):
+        status, headers = error.status, error.headers
+    else:
+        status = _STATUS[type(error)]
+        if isinstance(error, errors.Overloaded):
+            headers = {"Retry-After": str(error.retry_after)}
+    return problem(status, error.code, error.detail, request_id, headers)
+
+
+def defect(request_id: str) -> Response:
+    """Give the answer for a defect of ours; what it was stands in the log."""
+    detail = f"Something went wrong inside micropic. Tell the operator the request id {request_id}."
+    return problem(500, errors.MicropicError.code, detail, request_id)
+
+
+def not_found(path: str, request_id: str) -> Response:
+    """Give the answer for a path that is none of ours."""
+    detail = f"There is nothing at {path[:80]!a}. Ask for /fill/300/200/www.example.com/owl.jpg."
+    return problem(404, "not_found", detail, request_id)
+
+
+def method_not_allowed(method: str, allowed: str, request_id: str) -> Response:
+    """Give the answer for a method that the path does not know."""
+    detail = f"The method {method[:40]!a} is not known here; use one of {allowed}."
+    return problem(405, "method_not_allowed", detail, request_id, {"Allow": allowed})
+
+
+def problem(
+    status: int, code: str, detail: str, request_id: str, headers: dict[str, str] | None = None
+) -> Response:
+    """Build a problem; with the type `about:blank` the title is the status's own phrase."""
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = "Error"  # a 4xx of the origin's that no RFC knows
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": int(status),
+        "code": code,
+        "detail": detail,
+        "request_id": request_id,
+    }
+    fields = [
+        (b"content-type", b"application/problem+json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *((name.lower().encode(), value.encode("latin-1", "replace"))
+          for name, value in (headers or {}).items()),
+    ]  # fmt: skip
+    return Response(int(status), fields, json.dumps(body).encode())

@@ -1,0 +1,133 @@
+"""Which parts there are and how they are stacked: here, and nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+from starlette.applications import Starlette
+
+from micropic import __version__
+from micropic.adapters.address_guard import AddressGuard
+from micropic.adapters.by_scheme import SourceByScheme
+from micropic.adapters.disk_cache import DiskCache
+from micropic.adapters.http_source import HttpSource, HttpSourceOptions
+from micropic.adapters.memory_cache import MemoryCache
+from micropic.adapters.sample_source import SampleSource
+from micropic.domain.model import Scheme
+from micropic.domain.urls import Grammar
+from micropic.imaging.probe import ACCEPT
+from micropic.imaging.slots import RenderSlots, SlotOptions
+from micropic.pipeline.admission import Admission
+from micropic.pipeline.bypass import PrivateBypass
+from micropic.pipeline.caching import Caching
+from micropic.pipeline.coalescing import Coalescing
+from micropic.pipeline.local import Local
+from micropic.ports import Previewer, Source
+from micropic.services.health import health_routes
+from micropic.services.proxy import ProxyApp, ProxyOptions
+from micropic.services.server import Listener, listen, serve
+from micropic.settings import Settings, cores
+from micropic.web.pages import page_routes
+
+log = structlog.get_logger()
+
+
+async def run_embedded(settings: Settings) -> None:
+    """Run the embedded service until it is told to stop.
+
+    Raises:
+        OSError: an address, the cache directory or a render process is not to be had.
+        CacheDirectoryInUseError: another process owns the cache directory.
+
+    """
+    async with AsyncExitStack() as stack:
+        proxy_socket = listen(settings.proxy.host, settings.proxy.port)
+        health_socket = listen(settings.health.host, settings.health.port)
+        renderer = await stack.enter_async_context(_renderer(settings))
+        cache = _disk_cache(settings)
+        stack.callback(cache.close)
+        source = await _source(settings, stack)
+        local = Admission(settings.proxy.max_in_flight, Local(source, renderer))
+        previewer = PrivateBypass(shared=_shared(settings, cache, local), private=local)
+        health = health_routes({"renderer": lambda: renderer.ready})
+        app = ProxyApp(previewer, _proxy_options(settings), [*page_routes(), *health])
+        listeners = [Listener(proxy_socket, app), Listener(health_socket, Starlette(routes=health))]
+        _announce(settings, *listeners)
+        await serve(listeners)
+
+
+def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer:
+    """Stack what many clients share.
+
+    Memory stands before the joining, so that a hit there costs no task; between a miss there
+    and the joining nothing is awaited, so that no request slips between the two.
+    """
+    shared: Previewer = Coalescing(Caching(cache, inner))
+    if settings.cache.memory:
+        shared = Caching(MemoryCache(settings.cache.memory), shared)
+    return shared
+
+
+def _renderer(settings: Settings) -> RenderSlots:
+    render = settings.render
+    return RenderSlots(
+        render.slots or cores(),
+        SlotOptions(
+            timeout=render.timeout, max_memory=render.max_memory, max_pixels=render.max_pixels
+        ),
+    )
+
+
+def _disk_cache(settings: Settings) -> DiskCache:
+    cache = settings.cache
+    return DiskCache(Path(cache.dirname).expanduser(), cache.size, cache.entries or None)
+
+
+async def _source(settings: Settings, stack: AsyncExitStack) -> Source:
+    source = settings.source
+    options = HttpSourceOptions(
+        accept=ACCEPT,
+        user_agent=f"micropic/{__version__}",
+        timeout=source.timeout,
+        connect_timeout=source.connect_timeout,
+        max_bytes=source.max_bytes,
+        max_redirects=source.max_redirects,
+        allow_hosts=source.allow_hosts,
+        nameservers=source.nameservers,
+    )
+    http = await stack.enter_async_context(HttpSource(AddressGuard(source.allow_networks), options))
+    return SourceByScheme(
+        {Scheme.HTTP: http, Scheme.HTTPS: http, Scheme.SAMPLE: SampleSource()}
+    )
+
+
+def _proxy_options(settings: Settings) -> ProxyOptions:
+    return ProxyOptions(
+        grammar=Grammar(
+            max_side=settings.proxy.max_side,
+            quality=settings.previewer.quality,
+            default_scheme=Scheme(settings.source.default_scheme),
+        ),
+        timeout=settings.proxy.timeout,
+        credential_hosts=settings.source.credential_hosts,
+    )
+
+
+def _announce(settings: Settings, proxy: Listener, health: Listener) -> None:
+    """Say where the service is, to people on standard output and to programs in the log."""
+    log.info("started", version=__version__, port=proxy.port, health_port=health.port)
+    if not settings.source.allow_hosts:
+        log.warning(
+            "open_to_anyone",
+            detail="Anyone who reaches the port can have pictures fetched from any public host. "
+            "Name the hosts that you need in SOURCE_ALLOW_HOSTS, or keep the port to yourself.",
+        )
+    host = "localhost" if settings.proxy.host in {"0.0.0.0", "::"} else settings.proxy.host  # noqa: S104
+    address = f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}"
+    print(  # noqa: T201 # for the person who started it
+        f"micropic {__version__} listens on {address}\n"
+        f"Try {address}/fill/300/200/sample:cat.jpg or open {address}/ in a browser.",
+        flush=True,
+    )
