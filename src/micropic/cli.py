@@ -38,7 +38,8 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 # typer calls it
 
 @app.callback()
 def _main(
-    version: Annotated[  # noqa: ARG001 # its callback does the work
+    *,
+    version: Annotated[  # its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -100,6 +101,7 @@ def serve(loaded: settings.Settings, notes: list[str]) -> None:
 @app.command()
 def render(  # noqa: PLR0913 # each one a flag
     picture: Annotated[Path, typer.Argument(help="The picture.")],
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the preview goes.")],
     size: Annotated[str, typer.Option(help="Width and height, such as 300x200.")] = "300x200",
     mode: Annotated[str, typer.Option(help="fill: cover the box; fit: inside it.")] = "fill",

@@ -233,7 +233,9 @@ def _read_file(path: Path) -> dict[str, dict[str, Any]]:
         msg = f"The settings file {path} cannot be read: {reason}"
         raise SettingsError(msg) from None
     if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
-        msg = f"The settings file {path} must hold sections with settings, such as proxy: port: 8080"
+        msg = (
+            f"The settings file {path} must hold sections with settings, such as proxy: port: 8080"
+        )
         raise SettingsError(msg)
     return values
 

@@ -98,9 +98,7 @@ async def _source(settings: Settings, stack: AsyncExitStack) -> Source:
         nameservers=source.nameservers,
     )
     http = await stack.enter_async_context(HttpSource(AddressGuard(source.allow_networks), options))
-    return SourceByScheme(
-        {Scheme.HTTP: http, Scheme.HTTPS: http, Scheme.SAMPLE: SampleSource()}
-    )
+    return SourceByScheme({Scheme.HTTP: http, Scheme.HTTPS: http, Scheme.SAMPLE: SampleSource()})
 
 
 def _proxy_options(settings: Settings) -> ProxyOptions:

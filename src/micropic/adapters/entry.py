@@ -22,6 +22,7 @@ import json
 import struct
 from dataclasses import fields
 
+from micropic.domain.freshness import lifetime
 from micropic.domain.model import Preview, SourceFacts
 
 VERSION = 1
@@ -70,7 +71,8 @@ def unpack(data: bytes) -> tuple[str, Preview]:
         raise CorruptEntryError
     meta = json.loads(header)
     source = SourceFacts(**meta["source"])
-    return meta["key"], Preview(body, meta["media_type"], meta["stored_at"], source)
+    preview = Preview(body, meta["media_type"], meta["stored_at"], lifetime(source), source)
+    return meta["key"], preview
 
 
 def _digest(header: bytes, body: bytes) -> bytes:

@@ -43,7 +43,8 @@ class MicropicError(Exception):
         return {"code": self.code, "detail": self.detail}
 
     @classmethod
-    def _from_members(cls, wire: dict[str, Any]) -> Self:
+    def from_members(cls, wire: dict[str, Any]) -> Self:
+        """Make an error of this class from what `to_wire` gave."""
         return cls(wire["detail"])
 
 
@@ -83,7 +84,8 @@ class OriginRefused(MicropicError):
         return {**super().to_wire(), "status": self.status, "headers": self.headers}
 
     @classmethod
-    def _from_members(cls, wire: dict[str, Any]) -> Self:
+    def from_members(cls, wire: dict[str, Any]) -> Self:
+        """Make an error of this class from what `to_wire` gave."""
         return cls(wire["detail"], wire["status"], wire["headers"])
 
 
@@ -155,7 +157,8 @@ class Overloaded(MicropicError):
         return {**super().to_wire(), "retry_after": self.retry_after}
 
     @classmethod
-    def _from_members(cls, wire: dict[str, Any]) -> Self:
+    def from_members(cls, wire: dict[str, Any]) -> Self:
+        """Make an error of this class from what `to_wire` gave."""
         return cls(wire["detail"], wire["retry_after"])
 
 
@@ -165,11 +168,10 @@ class DeadlineExceeded(MicropicError):
     code = "timeout"
 
 
-BY_CODE: dict[str, type[MicropicError]] = {
-    cls.code: cls for cls in (MicropicError, *MicropicError.__subclasses__())
-}
+_TREE: list[type[MicropicError]] = [MicropicError, *MicropicError.__subclasses__()]
+BY_CODE = {cls.code: cls for cls in _TREE}
 
 
 def from_wire(wire: dict[str, Any]) -> MicropicError:
     """Make the error again that `to_wire` described."""
-    return BY_CODE[wire["code"]]._from_members(wire)
+    return BY_CODE[wire["code"]].from_members(wire)

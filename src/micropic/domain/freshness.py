@@ -47,7 +47,7 @@ def remaining(preview: Preview, now: float) -> float:
     A preview that comes from the future (the clock was set back) counts as stale.
     """
     age = now - preview.stored_at
-    return lifetime(preview.source) - age if age >= 0 else 0.0
+    return preview.lifetime - age if age >= 0 else 0.0
 
 
 def parse_cache_control(value: str | None) -> dict[str, str]:

@@ -45,7 +45,7 @@ def forwardable(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
 
     """
     decoded = [pair for field in fields if (pair := _decode(*field))]
-    named_by_connection = _tokens(value for name, value in decoded if name == "connection")
+    connection = _tokens([value for name, value in decoded if name == "connection"])
     loop = [value for name, value in decoded if name == "cdn-loop"]
     if CDN_ID in _tokens(loop):
         msg = "This request has been through micropic already: the source leads back to it."
@@ -53,9 +53,7 @@ def forwardable(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     kept = [
         (name, value)
         for name, value in decoded
-        if name not in _NEVER
-        and name not in named_by_connection
-        and not name.startswith(_NEVER_PREFIXES)
+        if name not in _NEVER and name not in connection and not name.startswith(_NEVER_PREFIXES)
     ]
     return (*kept, ("cdn-loop", ", ".join([*loop, CDN_ID])))
 
@@ -86,6 +84,6 @@ def _decode(name: bytes, value: bytes) -> tuple[str, str] | None:
     return (name.decode().lower(), text) if _VALUE.fullmatch(text) else None
 
 
-def _tokens(values: Iterable[str]) -> set[str]:
+def _tokens(values: list[str]) -> set[str]:
     """Give the lower-case tokens of a comma list, without their parameters."""
     return {part.split(";")[0].strip().lower() for value in values for part in value.split(",")}

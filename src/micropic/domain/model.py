@@ -186,5 +186,7 @@ class Preview:
     media_type: str
     stored_at: float
     """When it was made, in seconds of the Unix epoch."""
+    lifetime: float
+    """For how many seconds from then it is fresh."""
     source: SourceFacts = field(default_factory=SourceFacts)
     provenance: Provenance = field(default_factory=Provenance)

@@ -57,7 +57,9 @@ class Picture:
         return displayed(self.stored, self.orientation)
 
 
-_SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE)
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE
+)
 _HEIF_BRANDS = {b"avif": Kind.AVIF, b"avis": Kind.AVIF, b"heic": Kind.HEIC, b"heix": Kind.HEIC,
                 b"mif1": Kind.HEIC, b"msf1": Kind.HEIC}  # fmt: skip
 _SIGNATURES: list[tuple[bytes, Kind]] = [
@@ -134,7 +136,9 @@ def sniff(head: bytes) -> Kind:
         return Kind.AVIF if b"avif" in head[8:64] else _HEIF_BRANDS[head[8:12]]
     if _SVG.match(head) and b"<svg" in head:
         return Kind.SVG
-    found = next((name for pattern, name in _OTHERS if pattern.match(head)), "data of no known kind")
+    found = next(
+        (name for pattern, name in _OTHERS if pattern.match(head)), "data of no known kind"
+    )
     known = ", ".join(Kind)
     msg = f"The source is not a picture that can be decoded but {found}. Known are {known}."
     raise NotAnImage(msg)
@@ -180,7 +184,7 @@ def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
 
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
-_SOS, _EOI, _EXIF, _ICC = 0xDA, 0xD9, 0xE1, 0xE2
+_MARKER, _SOS, _EOI, _EXIF, _ICC = 0xFF, 0xDA, 0xD9, 0xE1, 0xE2
 _USUAL_SAMPLING = {
     (0x11,),
     (0x21,),
@@ -201,9 +205,9 @@ def _probe_jpeg(data: bytes | memoryview) -> Picture | None:
         if position + 4 > len(data):
             raise broken(Kind.JPEG)
         marker = data[position + 1]
-        if data[position] != 0xFF:
+        if data[position] != _MARKER:
             raise broken(Kind.JPEG)
-        if marker == 0xFF:  # fill bytes may stand before any marker (B.1.1.2)
+        if marker == _MARKER:  # fill bytes may stand before any marker (B.1.1.2)
             position += 1
             continue
         (length,) = struct.unpack_from(">H", data, position + 2)

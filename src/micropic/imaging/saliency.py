@@ -84,12 +84,14 @@ def _edges(luminance: npt.NDArray[np.float32]) -> Map:
 
 def _towards_middle(length: int) -> npt.NDArray[np.float32]:
     offset = (np.arange(length, dtype=np.float32) + 0.5) / length - 0.5
-    return np.exp(-0.5 * (offset / _CENTRE_SIGMA) ** 2)
+    pull: npt.NDArray[np.float32] = np.exp(-0.5 * (offset / _CENTRE_SIGMA) ** 2)
+    return pull
 
 
 def _scaled(salient: Map) -> Map:
     """Bring to a mean of 1, so that kinds of evidence can be added."""
-    return salient / (salient.mean() + np.float32(1e-6))
+    scaled: Map = salient / (salient.mean() + np.float32(1e-6))
+    return scaled
 
 
 def _best_position(profile: npt.NDArray[np.float32], share: float) -> float:

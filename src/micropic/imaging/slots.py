@@ -68,7 +68,7 @@ class RenderSlots:
         self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
         self._alive: set[_Process] = set()
         self._keepers: list[asyncio.Task[None]] = []
-        self._jobs: set[asyncio.Task[Rendered]] = set()
+        self._jobs: set[asyncio.Task[tuple[str, bytes]]] = set()
 
     async def __aenter__(self) -> Self:
         first = await asyncio.gather(*(_Process.start(self._options) for _ in range(self._count)))
@@ -156,7 +156,7 @@ class RenderSlots:
             try:
                 return await _Process.start(self._options)
             except OSError as error:
-                log.error("render_process_cannot_start", error=str(error))
+                log.warning("render_process_cannot_start", error=str(error))
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, _LONGEST_BACKOFF)
 
@@ -188,7 +188,7 @@ class _Process(asyncio.Protocol):
         process = cls(body)
         try:
             arguments = (theirs.fileno(), body, options.max_memory, options.max_pixels)
-            process._process = await asyncio.create_subprocess_exec(  # noqa: SLF001 # its own class
+            process._process = await asyncio.create_subprocess_exec(  # its own class
                 sys.executable,
                 *("-P", "-m", "micropic.imaging.worker", *map(str, arguments)),
                 pass_fds=(theirs.fileno(), body),
@@ -205,7 +205,7 @@ class _Process(asyncio.Protocol):
         await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                await process._next_reply()  # noqa: SLF001
+                await process._next_reply()
         except (TimeoutError, RenderCrashed) as error:
             await process.stop()
             msg = "a render process ended, or hung, at its start"

@@ -20,6 +20,4 @@ class PrivateBypass:
         if not request.private:
             return await self._shared.preview(request)
         preview = await self._private.preview(request)
-        return replace(
-            preview, provenance=replace(preview.provenance, cache=CacheResult.BYPASS)
-        )
+        return replace(preview, provenance=replace(preview.provenance, cache=CacheResult.BYPASS))

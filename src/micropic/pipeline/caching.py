@@ -23,8 +23,9 @@ class Caching:
         """Answer from the cache, or ask the next previewer and keep its answer."""
         cached = await self._cache.get(request.key)
         if cached is not None and freshness.remaining(cached, time.time()) > 0:
-            return replace(cached, provenance=_HIT)
+            return cached if cached.provenance is _HIT else replace(cached, provenance=_HIT)
         preview = await self._inner.preview(request)
         if freshness.remaining(preview, time.time()) > 0:
-            await self._cache.put(request.key, preview)
+            # Whatever comes out of a cache is a hit: said once here, not at each one.
+            await self._cache.put(request.key, replace(preview, provenance=_HIT))
         return preview

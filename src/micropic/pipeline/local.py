@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from micropic.domain import freshness
 from micropic.domain.model import Preview, PreviewRequest, Provenance
 from micropic.ports import Renderer, Source
 
@@ -25,6 +26,7 @@ class Local:
             body=rendered.body,
             media_type=rendered.media_type,
             stored_at=time.time(),
+            lifetime=freshness.lifetime(picture.facts),
             source=picture.facts,
             provenance=Provenance(
                 queue=rendered.queue, fetch=fetched - started, render=rendered.render

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -19,16 +19,14 @@ from starlette.routing import BaseRoute
 
 from micropic.domain import headers, urls
 from micropic.domain.errors import DeadlineExceeded, MicropicError
-from micropic.domain.model import PreviewRequest
+from micropic.domain.model import Mode, PreviewRequest, SourceUrl, Transform
 from micropic.ports import Previewer
-from micropic.web import problems, responses
+from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatch
-from micropic.web.responses import Response
-
-log = structlog.get_logger()
+from micropic.web.responses import Response, from_preview
 
 _METHODS = {"GET", "HEAD"}
-_PREVIEW_PATHS = tuple(f"/{mode}/".encode() for mode in urls.Mode)
+_PREVIEW_PATHS = tuple(f"/{mode}/".encode() for mode in Mode)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
@@ -54,6 +52,7 @@ class ProxyApp:
     ) -> None:
         self._previewer = previewer
         self._options = options
+        self._log = structlog.get_logger().bind()  # bound once: it is called for every request
         self._rest = Starlette(
             routes=routes, exception_handlers={404: _not_found, 405: _method_not_allowed}
         )
@@ -66,15 +65,13 @@ class ProxyApp:
         scope["request_id"] = exchange.request_id
         try:
             if scope["raw_path"].startswith(_PREVIEW_PATHS):
-                response = await self._preview(scope, receive, exchange)
-                head = scope["method"] == "HEAD"
-                await responses.send_response(response, exchange.send, head=head)
+                await exchange.answer(await self._preview(scope, receive, exchange))
             else:
                 await self._rest(scope, receive, exchange.send)
         except ClientGone:
             exchange.status = _CLIENT_CLOSED_REQUEST
         finally:
-            exchange.log()
+            self._log.info("request", **exchange.summary())
 
     async def _preview(self, scope: Any, receive: Any, exchange: _Exchange) -> Response:
         if scope["method"] not in _METHODS:
@@ -82,9 +79,8 @@ class ProxyApp:
             return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
         try:
             request = self.read(scope)
-            with ClientWatch(receive):
-                async with asyncio.timeout(self._options.timeout + _GRACE):
-                    preview = await self._previewer.preview(request)
+            with ClientWatch(receive, self._options.timeout + _GRACE):
+                preview = await self._previewer.preview(request)
         except MicropicError as error:
             return problems.from_error(error, exchange.request_id)
         except TimeoutError:
@@ -93,10 +89,10 @@ class ProxyApp:
         except ClientGone:
             raise
         except Exception:
-            log.exception("defect", request_id=exchange.request_id)
+            self._log.exception("defect", request_id=exchange.request_id)
             return problems.defect(exchange.request_id)
         exchange.cache = preview.provenance.cache.value
-        return responses.from_preview(preview, request, time.time())
+        return from_preview(preview, request, time.time())
 
     def read(self, scope: Any) -> PreviewRequest:
         """Read a request for a preview.
@@ -107,20 +103,25 @@ class ProxyApp:
 
         """
         options = self._options
-        transform, source = urls.parse_path(
-            scope["raw_path"], scope["query_string"], options.grammar
-        )
+        transform, source, key = _parse(scope["raw_path"], scope["query_string"], options.grammar)
         fields = headers.forwardable(scope["headers"])
         if not headers.host_matches(source.host, options.credential_hosts):
             fields = headers.without_credentials(fields)
         return PreviewRequest(
             transform,
             source,
-            key=urls.build_path(transform, source),
+            key=key,
             headers=fields,
             private=headers.carries_credentials(fields),
             deadline=time.monotonic() + options.timeout,
         )
+
+
+@lru_cache(maxsize=1024)
+def _parse(path: bytes, query: bytes, grammar: urls.Grammar) -> tuple[Transform, SourceUrl, str]:
+    """Read a path; what is asked often is read once."""
+    transform, source = urls.parse_path(path, query, grammar)
+    return transform, source, urls.build_path(transform, source)
 
 
 class _Exchange:
@@ -130,36 +131,47 @@ class _Exchange:
         self._started = time.perf_counter()
         self._scope = scope
         self._send = send
-        self._bytes = 0
         self.request_id = _request_id(scope["headers"])
         self.status = 500
+        self.bytes = 0
         self.cache = "none"
 
+    async def answer(self, response: Response) -> None:
+        """Send a whole answer; without its body where HEAD was asked."""
+        body = b"" if self._scope["method"] == "HEAD" else response.body
+        self.status, self.bytes = response.status, len(body)
+        headers = [
+            *response.headers,
+            (b"content-length", b"%d" % len(response.body)),
+            (b"x-request-id", self.request_id.encode()),
+        ]
+        await self._send(
+            {"type": "http.response.start", "status": response.status, "headers": headers}
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
     async def send(self, message: Any) -> None:
-        """Send, and note what was sent."""
+        """Pass on what another application sends, and note it."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [
-                *message["headers"], (b"x-request-id", self.request_id.encode())
-            ]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
         else:
-            self._bytes += len(message.get("body", b""))
+            self.bytes += len(message.get("body", b""))
         await self._send(message)
 
-    def log(self) -> None:
-        """Write the one line of this request."""
+    def summary(self) -> dict[str, Any]:
+        """Give what the log says of this request."""
         path, query = self._scope["raw_path"], self._scope["query_string"]
         target = path + b"?" + query if query else path
-        log.info(
-            "request",
-            method=self._scope["method"],
-            path=target.decode("utf-8", "backslashreplace"),
-            status=self.status,
-            duration_ms=round((time.perf_counter() - self._started) * 1000, 2),
-            bytes=self._bytes,
-            cache=self.cache,
-            request_id=self.request_id,
-        )
+        return {
+            "method": self._scope["method"],
+            "path": target.decode("utf-8", "backslashreplace"),
+            "status": self.status,
+            "duration_ms": round((time.perf_counter() - self._started) * 1000, 2),
+            "bytes": self.bytes,
+            "cache": self.cache,
+            "request_id": self.request_id,
+        }
 
 
 def _request_id(fields: Sequence[tuple[bytes, bytes]]) -> str:
@@ -167,7 +179,7 @@ def _request_id(fields: Sequence[tuple[bytes, bytes]]) -> str:
     for name, value in fields:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 async def _not_found(request: Request, _: Exception) -> StarletteResponse:

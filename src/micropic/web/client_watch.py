@@ -1,4 +1,4 @@
-"""Notice that a client has gone."""
+"""Stop waiting when the client has gone, or when its time is up."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ _PATIENCE = 0.05
 """Seconds after which watching begins: what is answered sooner, as every hit is, goes without."""
 
 
-class ClientGone(Exception):  # noqa: N818 # an event, not a fault
+class ClientGone(Exception):
     """The client closed the connection before it had its answer."""
 
 
 class ClientWatch:
-    """Cancels what its block waits for when the client leaves, and raises ClientGone."""
+    """Cancels what its block waits for, and raises ClientGone or, after `timeout` s, TimeoutError.
 
-    def __init__(self, receive: Any) -> None:
+    The same as `asyncio.timeout` and a task that reads `receive`, but for the price of one timer
+    where the block ends soon.
+    """
+
+    def __init__(self, receive: Any, timeout: float) -> None:
         self._receive = receive
-        self._gone = False
+        self._timeout = timeout
+        self._reason: type[Exception] | None = None
         self._task: asyncio.Task[Any]
         self._watcher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle
@@ -40,15 +45,19 @@ class ClientWatch:
         self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
-        if self._gone and exc_type is asyncio.CancelledError:
+        if self._reason is not None and exc_type is asyncio.CancelledError:
             self._task.uncancel()
-            raise ClientGone
+            raise self._reason
 
     def _begin(self) -> None:
         self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
+        try:
+            async with asyncio.timeout(self._timeout - _PATIENCE):
+                while (await self._receive())["type"] != "http.disconnect":
+                    pass
+            self._reason = ClientGone
+        except TimeoutError:
+            self._reason = TimeoutError
         self._task.cancel()

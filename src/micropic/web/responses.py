@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from micropic.domain.freshness import remaining
@@ -21,9 +21,8 @@ _CACHE_STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole answer; its length is added when it is sent."""
+class Response(NamedTuple):
+    """A whole answer; its length and the request id are added when it is sent."""
 
     status: int
     headers: Fields
@@ -48,13 +47,6 @@ def from_preview(preview: Preview, request: PreviewRequest, now: float) -> Respo
     return Response(200, fields, preview.body)
 
 
-async def send_response(response: Response, send: Any, *, head: bool) -> None:
-    """Send an answer over ASGI, without its body where `head` was asked."""
-    headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else response.body})
-
-
 def _cache_control(preview: Preview, request: PreviewRequest, now: float) -> bytes:
     if request.private:
         return b"private, no-store"
@@ -62,6 +54,7 @@ def _cache_control(preview: Preview, request: PreviewRequest, now: float) -> byt
     return b"public, max-age=%d" % seconds if seconds > 0 else b"no-store"
 
 
+@lru_cache(maxsize=512)
 def _disposition(target: str, media_type: str) -> bytes:
     """Name the file after the source (RFC 6266), in letters that are safe anywhere."""
     last = unquote(target.partition("?")[0].rpartition("/")[2])
