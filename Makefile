@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench lock docs wheel clean
+.PHONY: help serve test lint bench lock docs wheel wheel-check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
@@ -26,16 +26,25 @@ lint: $(VENV)/development ## check style, types, layers and generated tables
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python scripts/settings_table.py --check
+	$(BIN)/python scripts/readme_tables.py --check
 
 bench: $(VENV)/development ## measure, as ratios to limits of the same run
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/development ## write the README's tables anew from the code
-	$(BIN)/python scripts/settings_table.py
+	$(BIN)/python scripts/readme_tables.py
 
 wheel: $(VENV)/development ## build the wheel into dist/
+	rm -rf dist
 	$(BIN)/python -m build --wheel
+
+wheel-check: $(BIN)/python ## try the wheel in an environment of its own
+	rm -rf build/wheel-check
+	$(PYTHON) -m venv build/wheel-check
+	build/wheel-check/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	build/wheel-check/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	build/wheel-check/bin/micropic --version
+	build/wheel-check/bin/micropic render src/micropic/samples/cat.jpg --size 30x20 -o build/wheel-check/cat.jpg
 
 lock: $(VENV)/development ## renew the lock files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \

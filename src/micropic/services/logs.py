@@ -26,7 +26,7 @@ def configure(level: str, file: str) -> None:
     structlog.configure(
         processors=[_render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(stream),  # type: ignore[arg-type] # binary, too
+        logger_factory=structlog.BytesLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     handler = _LibraryHandler(max(number, logging.WARNING))
