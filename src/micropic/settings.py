@@ -9,11 +9,12 @@ and `cli` only; everything else gets values.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
@@ -26,11 +27,18 @@ class Allowed:
     text: str
 
 
+_Layer = dict[str, tuple[object, str]]
+"""What one place gives: the value and the place, by the setting's name."""
+
+_BARE_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
 def _split(value: object) -> object:
-    """Take a comma-separated list apart; a YAML list is taken as it is."""
-    if isinstance(value, str):
-        return [part.strip().lower() for part in value.split(",") if part.strip()]
-    return value
+    """Take a list apart, joined by commas or of YAML's own; names know no case."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return value
+    return [str(part).strip().lower() for part in parts if str(part).strip()]
 
 
 _Port = Annotated[int, Field(ge=0, le=65535), Allowed("a whole number, 0 (any free port) to 65535")]
@@ -199,25 +207,30 @@ def load(
 ) -> tuple[Settings, list[str]]:
     """Read the settings; `flags` are by the setting's name, `proxy.port`.
 
-    The second part of the answer is what the operator should be told.
+    An empty variable of the environment counts as none. The second part of the answer is what
+    the operator should be told.
 
     Raises:
         SettingsError: a value is not allowed, or the file cannot be read.
 
     """
-    values: dict[str, dict[str, Any]] = _read_file(config) if config else {}
-    where = {f"{section}.{key}": f"in {config}" for section in values for key in values[section]}
+    layers: list[_Layer] = [_read_file(config) if config else {}, {}, {}]
     for knob in knobs():
-        value = flags.get(knob.name) or environ.get(knob.environment)
-        if value is not None:
-            values.setdefault(knob.section, {})[knob.key] = value
-            given = knob.flag if flags.get(knob.name) else knob.environment
-            where[knob.name] = f"given by {given}"
-    notes = _count_for_size(values.get("cache", {}))
+        if value := environ.get(knob.environment):
+            layers[1][knob.name] = (value, f"given by {knob.environment}")
+        if knob.name in flags:
+            layers[2][knob.name] = (flags[knob.name], f"given by {knob.flag}")
+    notes = list(filter(None, dict.fromkeys(map(_count_for_size, layers))))
+    given = layers[0] | layers[1] | layers[2]
+    values: dict[str, dict[str, object]] = {}
+    for name, (given_value, _) in given.items():
+        section, _, key = name.partition(".")
+        values.setdefault(section, {})[key] = given_value
     try:
         return Settings.model_validate(values), notes
     except ValidationError as error:
-        raise SettingsError(_explain(error, where)) from None
+        explanation = _explain(error, given)
+        raise SettingsError(" ".join(explanation.split())) from None
 
 
 def cores() -> int:
@@ -225,41 +238,42 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _read_file(path: Path) -> dict[str, dict[str, Any]]:
+def _read_file(path: Path) -> _Layer:
     try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        sections = yaml.safe_load(path.read_text()) or {}
+        return {
+            f"{section}.{key}": (value, f"in {path}")
+            for section, values in sections.items()
+            for key, value in (values or {}).items()
+        }
+    except AttributeError:
+        reason = "it must hold sections with settings, such as proxy: {port: 8080}"
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        msg = f"The settings file {path} cannot be read: {reason}"
-        raise SettingsError(msg) from None
-    if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
-        msg = (
-            f"The settings file {path} must hold sections with settings, such as proxy: port: 8080"
-        )
-        raise SettingsError(msg)
-    return values
+    msg = f"The settings file {path} cannot be read: {reason}"
+    raise SettingsError(msg)
 
 
-def _count_for_size(cache: dict[str, Any]) -> list[str]:
+def _count_for_size(layer: _Layer) -> str | None:
     """Take a bare number in cache.size for a count of entries, as the first users wrote it."""
-    size = cache.get("size")
-    if not isinstance(size, int) and not (isinstance(size, str) and size.isdecimal()):
-        return []
-    del cache["size"]
-    cache.setdefault("entries", size)
-    return [f"CACHE_SIZE={size} has no unit: it is taken for CACHE_ENTRIES, a count of previews"]
+    size, where = layer.get("cache.size", ("", ""))
+    if isinstance(size, bool) or not _BARE_NUMBER.fullmatch(str(size)):
+        return None
+    del layer["cache.size"]
+    layer.setdefault("cache.entries", (size, where))
+    return f"CACHE_SIZE={size} has no unit: it is taken for CACHE_ENTRIES, a count of previews"
 
 
-def _explain(error: ValidationError, where: Mapping[str, str]) -> str:
-    """Say in one line what the first thing wrong is."""
+def _explain(error: ValidationError, given: _Layer) -> str:
+    """Say what the first thing wrong is."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][:2])
+    where = next(where for key, (_, where) in given.items() if f"{key}.".startswith(f"{name}."))
     knob = next((knob for knob in knobs() if knob.name == name), None)
     if knob is None:
         known = ", ".join(knob.name for knob in knobs())
-        return f"There is no setting {name}, {where.get(name, 'given')}. The settings are {known}."
-    value = first["input"]
-    return f"The setting {name} is {value!r}, {where[name]}; allowed: {knob.allowed}."
+        return f"There is no setting {name!a}, {where}. The settings are {known}."
+    return f"The setting {name} is {first['input']!r}, {where}; allowed: {knob.allowed}."
 
 
 def _shown(value: object) -> str:

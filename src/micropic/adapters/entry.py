@@ -69,10 +69,13 @@ def unpack(data: bytes) -> tuple[str, Preview]:
     header, body = data[_PREFIX.size : start], data[start:]
     if _digest(header, body) != digest:
         raise CorruptEntryError
-    meta = json.loads(header)
-    source = SourceFacts(**meta["source"])
-    preview = Preview(body, meta["media_type"], meta["stored_at"], lifetime(source), source)
-    return meta["key"], preview
+    try:
+        meta = json.loads(header)
+        source = SourceFacts(**meta["source"])
+        preview = Preview(body, meta["media_type"], meta["stored_at"], lifetime(source), source)
+        return meta["key"], preview
+    except (ValueError, TypeError, KeyError) as error:
+        raise CorruptEntryError from error
 
 
 def _digest(header: bytes, body: bytes) -> bytes:

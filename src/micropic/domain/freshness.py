@@ -14,6 +14,7 @@ What would be stale at once is not stored: a stale preview cannot be revalidated
 
 from __future__ import annotations
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from micropic.domain.model import Preview, SourceFacts
@@ -70,11 +71,14 @@ def _within_a_day(seconds: float) -> float:
 
 
 def _seconds(value: str | None) -> float | None:
-    return float(value) if value and value.isascii() and value.isdigit() else None
+    # RFC 9111, 1.2.2: what is too great for the recipient counts as 2^31.
+    return min(2.0**31, float(value)) if value and value.isascii() and value.isdigit() else None
 
 
 def _timestamp(value: str | None) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp() if value else None
+        date = parsedate_to_datetime(value or "")
+        # RFC 9110, 5.6.7: every form of a date is in UTC, whether it says so or not.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

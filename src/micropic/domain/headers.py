@@ -71,7 +71,8 @@ def carries_credentials(headers: Headers) -> bool:
 def host_matches(host: str, patterns: Iterable[str]) -> bool:
     """Tell whether `host` (lower case) is one of the patterns: `a.example`, `*.example`, `*`."""
     name = host.rstrip(".")
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    # Brackets stand around an IPv6 address here, not around a set of characters.
+    return any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
 
 
 def _decode(name: bytes, value: bytes) -> tuple[str, str] | None:

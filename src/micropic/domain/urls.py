@@ -71,7 +71,8 @@ _SCHEME = re.compile(rb"(https?):/+", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(rb"([a-z][a-z0-9+.-]*):/", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"([^/?]*)(.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
-_REG_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_REG_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 # RFC 3986, appendix A: what a path and a query may hold; "%" only before two hex digits.
 _ILLEGAL_IN_URI = re.compile(rb"%(?![0-9a-fA-F]{2})|[^%A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
 _ILLEGAL_ON_REQUEST_LINE = re.compile(rb"[^\x21-\x7e]|#")
@@ -120,8 +121,8 @@ def parse_source(source: bytes, query: bytes = b"", grammar: Grammar = DEFAULT) 
     scheme, rest = _scheme(source, grammar.default_scheme)
     authority, target = _AUTHORITY.fullmatch(rest).groups()  # type: ignore[union-attr] # matches all
     host, port = _authority(authority)
-    if not target.startswith(b"/"):
-        target = b"/" + target
+    path, _, own_query = target.partition(b"?")
+    target = (path or b"/") + (b"?" + own_query if own_query else b"")
     target = illegal.sub(lambda match: b"".join(b"%%%02X" % byte for byte in match[0]), target)
     return SourceUrl(
         scheme, host, None if port == _DEFAULT_PORTS[scheme] else port, target.decode("ascii")
@@ -274,14 +275,20 @@ def _host(host: str, shown: str) -> str:
     try:
         if host.startswith("["):
             return f"[{ipaddress.IPv6Address(host[1:-1])}]"
-        # RFC 5891 by way of the standard library's IDNA 2003, which is slow on long input.
-        name = host.lower() if host.isascii() else host[:_LONGEST_HOST].encode("idna").decode()
+        name = host.lower() if host.isascii() else _to_ascii(host)
     except ValueError:  # UnicodeError is one, too
         name = ""
-    if len(host) > _LONGEST_HOST or not _REG_NAME.fullmatch(name):
+    if len(name) > _LONGEST_HOST or not _REG_NAME.fullmatch(name):
         msg = f"{shown} is not a host name or an address."
         raise BadRequest(msg)
     return name
+
+
+def _to_ascii(host: str) -> str:
+    """Encode a name that is not ASCII, by the standard library's IDNA 2003 (RFC 3490)."""
+    if len(host) > _LONGEST_HOST:  # it takes its time over long input
+        raise ValueError
+    return host.encode("idna").decode("ascii").lower()
 
 
 def _show(raw: bytes) -> str:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from micropic.domain.model import (
+    Anchor,
+    CacheResult,
+    Mode,
+    Preview,
+    PreviewRequest,
+    Provenance,
+    Scheme,
+    Size,
+    SourceUrl,
+    Transform,
+)
+from micropic.web.responses import from_preview
+
+TRANSFORM = Transform(Mode.FILL, Size(3, 2), Anchor.SMART, 80)
+
+
+def _answer(
+    *,
+    target: str = "/owl.jpg",
+    lifetime: float = 60.0,
+    provenance: Provenance | None = None,
+    private: bool = False,
+    now: float = 1000.0,
+) -> dict[str, str]:
+    source = SourceUrl(Scheme.HTTP, "h", None, target)
+    request = PreviewRequest(TRANSFORM, source, "key", private=private)
+    preview = Preview(
+        b"body", "image/jpeg", 1000.0, lifetime, provenance=provenance or Provenance()
+    )  # fmt: skip
+    response = from_preview(preview, request, now)
+    assert (response.status, response.body) == (200, b"body")
+    return {name.decode(): value.decode("ascii") for name, value in response.headers}
+
+
+def test_a_preview_has_its_media_type_and_is_not_sniffed() -> None:
+    headers = _answer()
+    assert headers["content-type"] == "image/jpeg"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("cache", "collapsed", "status", "location"),
+    [
+        (CacheResult.HIT, False, "micropic; hit", "cache"),
+        (CacheResult.MISS, False, "micropic; fwd=miss", "previewer"),
+        (CacheResult.MISS, True, "micropic; fwd=miss; collapsed", "previewer"),
+        (CacheResult.BYPASS, False, "micropic; fwd=bypass", "previewer"),
+    ],
+)
+def test_the_cache_tells_what_it_did(
+    cache: CacheResult, status: str, location: str, *, collapsed: bool
+) -> None:
+    headers = _answer(provenance=Provenance(cache, collapsed))
+    assert (headers["cache-status"], headers["test-previewlocation"]) == (status, location)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "private", "now", "expected"),
+    [
+        (60.0, False, 1000.0, "public, max-age=60"),
+        (60.0, False, 1010.5, "public, max-age=49"),
+        (60.0, False, 1059.5, "no-store"),
+        (60.0, False, 1100.0, "no-store"),
+        (60.0, False, 900.0, "no-store"),
+        (0.0, False, 1000.0, "no-store"),
+        (60.0, True, 1000.0, "private, no-store"),
+    ],
+)
+def test_a_client_may_keep_it_as_long_as_it_is_fresh(
+    lifetime: float, now: float, expected: str, *, private: bool
+) -> None:
+    headers = _answer(lifetime=lifetime, private=private, now=now)
+    assert headers["cache-control"] == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("/photos/owl.jpg", "owl.jpg"),
+        ("/photos/owl.tar.png?v=1/2.gif", "owl.tar.jpg"),
+        ("/owl", "owl.jpg"),
+        ("owl.jpg", "owl.jpg"),
+        ("/", "preview.jpg"),
+        ("/?a", "preview.jpg"),
+        ("/.jpg", "jpg.jpg"),
+        ("/---.png", "preview.jpg"),
+        ("/a%20%22b%22%0D%0A.png", "a-b.jpg"),
+        ("/%E6%A2%9F.png", "preview.jpg"),
+        ("/..%2F..%2Fetc%2Fpasswd.d", "etc-passwd.jpg"),
+        ("/" + "x" * 500 + ".png", "x" * 100 + ".jpg"),
+    ],
+)
+def test_the_file_is_named_after_the_source(target: str, name: str) -> None:
+    assert _answer(target=target)["content-disposition"] == f'inline; filename="{name}"'
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=50))
+def test_no_target_gets_out_of_the_quotes(target: str) -> None:
+    disposition = _answer(target="/" + target)["content-disposition"]
+    assert re.fullmatch(r'inline; filename="[A-Za-z0-9_][A-Za-z0-9._-]*\.jpg"', disposition)
