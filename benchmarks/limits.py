@@ -20,10 +20,11 @@ def decode_rate(photos: Sequence[bytes]) -> float:
     """Give how many of `photos` a second all cores could decode, if they did nothing else.
 
     Every preview of a JPEG needs this much: the smallest DCT-scaled decode that covers the
-    preview. One thread is timed, the best of some rounds.
+    preview. One thread is timed, the mean of some rounds: the load meets the same machine, with
+    its good moments and its bad ones.
     """
-    best = min(_decode_all(photos) for _ in range(_DECODE_ROUNDS))
-    return cores() * len(photos) / best
+    mean = sum(_decode_all(photos) for _ in range(_DECODE_ROUNDS)) / _DECODE_ROUNDS
+    return cores() * len(photos) / mean
 
 
 @contextlib.contextmanager

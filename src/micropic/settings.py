@@ -105,7 +105,7 @@ class SourceSettings(_Section):
 class RenderSettings(_Section):
     """The render processes."""
 
-    slots: _Count = Field(0, description="render processes; 0: one a core")
+    slots: _Count = Field(0, description="render processes; 0: one more than cores")
     timeout: _Seconds = Field(5.0, description="time for one render, then its process is killed")
     max_pixels: _AtLeastOne = Field(50_000_000, description="largest picture that is decoded")
     max_memory: _Bytes = Field(ByteSize(1024**3), description="address space of a render process")

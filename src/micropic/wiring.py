@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -55,6 +56,8 @@ async def run_embedded(settings: Settings) -> None:
         app = ProxyApp(previewer, _proxy_options(settings), [*page_routes(), *health])
         listeners = [Listener(proxy_socket, app), Listener(health_socket, Starlette(routes=health))]
         _announce(settings, *listeners)
+        gc.collect()
+        gc.freeze()  # what was made so far lasts as long as the process: no need to look again
         await serve(listeners)
 
 
@@ -73,7 +76,8 @@ def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer
 def _renderer(settings: Settings) -> RenderSlots:
     render = settings.render
     return RenderSlots(
-        render.slots or cores(),
+        # One more than cores: a process that waits for its next picture leaves no core idle.
+        render.slots or cores() + 1,
         SlotOptions(
             timeout=render.timeout, max_memory=render.max_memory, max_pixels=render.max_pixels
         ),

@@ -12,27 +12,23 @@ restart. The index lives on the event loop, files are touched in threads of the 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
 from micropic.adapters.entry import VERSION, CorruptEntryError, pack, unpack
+from micropic.adapters.file_threads import FileThreads
 from micropic.domain.lru import LruIndex
 from micropic.domain.model import Preview
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 _BLOCK = 4096
 _THREADS = 4
@@ -60,7 +56,7 @@ class DiskCache:
         self._lock = _own(directory)
         self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
         self._recover()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="disk-cache")
+        self._threads = FileThreads(_THREADS)
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, or None."""
@@ -68,7 +64,7 @@ class DiskCache:
         if not self._index.touch(name):
             return None
         try:
-            stored_key, preview = await self._in_thread(self._read, name)
+            stored_key, preview = await self._threads.run(self._read, name)
         except CorruptEntryError:
             log.warning("cache_entry_corrupt", file=str(self._path(name)))
             await self._drop(name)
@@ -89,14 +85,14 @@ class DiskCache:
             return
         name = _name(key)
         try:
-            await self._in_thread(self._write, name, head, body)
+            await self._threads.run(self._write, name, head, body)
         except OSError as error:
             log.warning("cache_write_failed", error=str(error))
             return
         # Only what is whole on disk is in the index: an eviction always finds its file.
         evicted = self._index.add(name, size)
         if evicted:
-            await self._in_thread(self._unlink, evicted)
+            await self._threads.run(self._unlink, evicted)
 
     async def delete(self, key: str) -> None:
         """Forget a preview, if it is here."""
@@ -104,15 +100,12 @@ class DiskCache:
 
     def close(self) -> None:
         """Finish what is being written and give up the directory."""
-        self._pool.shutdown()
+        self._threads.close()
         os.close(self._lock)
 
     async def _drop(self, name: bytes) -> None:
         self._index.remove(name)
-        await self._in_thread(self._unlink, [name])
-
-    def _in_thread(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        await self._threads.run(self._unlink, [name])
 
     # --- at the start ------------------------------------------------------------------------
 

@@ -31,6 +31,8 @@ from micropic.domain.errors import (
 from micropic.domain.headers import host_matches, without_credentials
 from micropic.domain.model import Headers, Scheme, SourceFacts, SourcePicture, SourceUrl
 
+_READ_BUFFER = 1024 * 1024
+"""Bytes that may wait to be read; with less a photo is paused and resumed on its way."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _NOT_FOR_THE_CLIENT = {407, 421}
 """4xx that speak of the way from us to the origin (RFC 9110, sections 15.5.8 and 15.5.20)."""
@@ -72,6 +74,7 @@ class HttpSource:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
             timeout=aiohttp.ClientTimeout(total=None, connect=options.connect_timeout),
         )
         return self

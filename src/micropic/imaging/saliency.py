@@ -70,8 +70,8 @@ def _distance_from_border(colour: npt.NDArray[np.float32]) -> Map:
     # 25 is five levels squared: no border is so even that noise should stand out from it.
     covariance = (border - mean).T @ (border - mean) / len(border) + 25 * np.eye(3)
     difference = colour - mean
-    squared = np.einsum("hwi,ij,hwj->hw", difference, np.linalg.inv(covariance), difference)
-    distance: Map = np.sqrt(squared)
+    inverse = np.linalg.inv(covariance).astype(np.float32)
+    distance: Map = np.sqrt(((difference @ inverse) * difference).sum(axis=2))
     return distance
 
 

@@ -36,7 +36,7 @@ from micropic.imaging.engine import DEFAULT_MAX_PIXELS
 
 log = structlog.get_logger()
 
-_KEPT_BODY = 1024 * 1024
+_KEPT_BODY = 4 * 1024 * 1024
 """Bytes of a memory file that stay allocated between two pictures."""
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 2.0

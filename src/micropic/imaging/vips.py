@@ -45,12 +45,10 @@ def decode(data: bytes | memoryview, picture: Picture, whole: Size) -> Pixels:
 
 def resample(pixels: Pixels, box: Box, size: Size) -> Pixels:
     """Cut `box` out and bring it to `size` (Lanczos 3)."""
-    height, width, bands = pixels.shape
-    image = pyvips.Image.new_from_memory(pixels, width, height, bands, pyvips.BandFormat.UCHAR)
-    image = image.crop(*box)
-    if (box.width, box.height) != size:
-        image = image.resize(size.width / box.width, vscale=size.height / box.height)
-    return _pixels(image)
+    cut = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
+    if (box.width, box.height) == size:
+        return cut
+    return _pixels(_image(cut).resize(size.width / box.width, vscale=size.height / box.height))
 
 
 def _thumbnail(data: bytes | memoryview, kind: Kind, whole: Size) -> pyvips.Image:
@@ -67,10 +65,14 @@ def _thumbnail(data: bytes | memoryview, kind: Kind, whole: Size) -> pyvips.Imag
         decoded = np.asarray(open_pillow(kind, data).convert("RGBA"))
     except (OSError, ValueError, SyntaxError) as error:
         raise broken(kind) from error
-    height, width, bands = decoded.shape
-    image = pyvips.Image.new_from_memory(decoded, width, height, bands, pyvips.BandFormat.UCHAR)
-    image = image.copy(interpretation=pyvips.Interpretation.SRGB)
+    image = _image(decoded).copy(interpretation=pyvips.Interpretation.SRGB)
     return image.thumbnail_image(whole.width, **settings)
+
+
+def _image(pixels: Pixels) -> pyvips.Image:
+    height, width, bands = pixels.shape
+    contiguous = np.ascontiguousarray(pixels)
+    return pyvips.Image.new_from_memory(contiguous, width, height, bands, pyvips.BandFormat.UCHAR)
 
 
 def _pixels(image: pyvips.Image) -> Pixels:

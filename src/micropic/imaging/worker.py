@@ -7,6 +7,7 @@ Run by `slots.py`, which describes the protocol, as
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import mmap
 import os
@@ -67,6 +68,7 @@ def main() -> None:
     """Take over the descriptors named on the command line."""
     control, body, max_memory, max_pixels = map(int, sys.argv[1:])
     confine(max_memory)
+    gc.freeze()  # the modules last as long as the process: no need to look at them again
     serve(socket.socket(fileno=control), body, max_pixels)
 
 
