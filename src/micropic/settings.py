@@ -30,7 +30,7 @@ class Allowed:
 _Layer = dict[str, tuple[object, str]]
 """What one place gives: the value and the place, by the setting's name."""
 
-_BARE_NUMBER = re.compile(r"[0-9]{1,18}")
+_BARE_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def _split(value: object) -> object:

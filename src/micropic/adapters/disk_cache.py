@@ -81,9 +81,10 @@ class DiskCache:
         """Keep a preview, in the place of an older one."""
         head, body = pack(key, preview)
         size = _on_disk(len(head) + len(body))
-        if not self._index.fits(size):
-            return
         name = _name(key)
+        if not self._index.fits(size):
+            await self._drop(name)  # what lay there before is out of date
+            return
         try:
             await self._threads.run(self._write, name, head, body)
         except OSError as error:

@@ -144,6 +144,16 @@ def sniff(head: bytes) -> Kind:
     raise NotAnImage(msg)
 
 
+def load(data: bytes | memoryview, kind: Kind, **options: str) -> pyvips.Image:
+    """Open, not yet decode, by the one libvips loader for this kind.
+
+    Raises:
+        pyvips.Error: the header is damaged.
+
+    """
+    return getattr(pyvips.Image, _LOADERS[kind])(data, **options)
+
+
 def is_pillow(kind: Kind) -> bool:
     """Tell the kinds that libvips does not read."""
     return kind in {Kind.BMP, Kind.ICO}
@@ -173,7 +183,7 @@ def _probe_pillow(kind: Kind, data: bytes | memoryview) -> Picture:
 
 def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
     try:
-        image = getattr(pyvips.Image, _LOADERS[kind])(data)
+        image = load(data, kind)
     except pyvips.Error as error:
         raise broken(kind) from error
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1

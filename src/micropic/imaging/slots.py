@@ -40,12 +40,16 @@ _KEPT_BODY = 4 * 1024 * 1024
 """Bytes of a memory file that stay allocated between two pictures."""
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 2.0
-_LONGEST_BACKOFF = 5.0
+_LONGEST_BACKOFF = 1.0
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYTHON", "OPENBLAS_",
                 "COVERAGE_", "VIRTUAL_ENV")  # fmt: skip
 """What a render process sees of the environment, by prefix: no secret of the service's."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1"}
+
+
+_Reply = tuple[dict[str, Any], bytes]
+"""A line from a process, and the preview that it speaks of (empty if it speaks of none)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,9 @@ class RenderSlots:
 
     async def __aenter__(self) -> Self:
         first = await asyncio.gather(*(_Process.start(self._options) for _ in range(self._count)))
-        self._keepers = [asyncio.create_task(self._keep(process)) for process in first]
+        for process in first:
+            self._take_in(process)
+            self._keepers.append(asyncio.create_task(self._keep(process)))
         return self
 
     async def __aexit__(
@@ -104,8 +110,10 @@ class RenderSlots:
         queued = time.monotonic()
         process = await self._free_process(deadline)
         started = time.monotonic()
+        # Nothing is awaited between the choice and this: the process cannot be lost on the way.
+        process.send(body, transform)
         timeout = min(self._options.timeout, deadline - started)
-        job = asyncio.create_task(self._run(process, body, transform, timeout))
+        job = asyncio.create_task(self._finish(process, timeout))
         self._jobs.add(job)
         job.add_done_callback(self._settle)
         # A caller that leaves does not break the slot: the job ends by its own time limit.
@@ -124,11 +132,9 @@ class RenderSlots:
             msg = "No renderer was free in time; the service is busy."
             raise DeadlineExceeded(msg) from None
 
-    async def _run(
-        self, process: _Process, body: bytes | bytearray, transform: Transform, timeout: float
-    ) -> tuple[str, bytes]:
+    async def _finish(self, process: _Process, timeout: float) -> tuple[str, bytes]:
         try:
-            return await process.render(body, transform, timeout)
+            return await process.receive(timeout)
         finally:
             self._idle.put_nowait(process)
 
@@ -137,11 +143,13 @@ class RenderSlots:
         if not job.cancelled():
             job.exception()  # seen: where the caller has left, nobody is to be told of it
 
+    def _take_in(self, process: _Process) -> None:
+        self._alive.add(process)
+        self._idle.put_nowait(process)
+
     async def _keep(self, process: _Process) -> None:
         """Keep one slot alive: put a new process in the place of one that died."""
         while True:
-            self._alive.add(process)
-            self._idle.put_nowait(process)
             try:
                 await asyncio.shield(process.gone)
             finally:
@@ -149,6 +157,7 @@ class RenderSlots:
                     self._alive.discard(process)
             log.warning("render_process_died", pid=process.pid)
             process = await self._start_again()
+            self._take_in(process)
 
     async def _start_again(self) -> _Process:
         backoff = 0.1
@@ -168,7 +177,8 @@ class _Process(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._body = body
         self._received = bytearray()
-        self._reply: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self._used = 0
+        self._reply: asyncio.Future[_Reply] = loop.create_future()
         self._transport: asyncio.Transport
         self._process: asyncio.subprocess.Process
         self._killed = False
@@ -223,29 +233,27 @@ class _Process(asyncio.Protocol):
     def usable(self) -> bool:
         return not (self._killed or self.gone.done())
 
-    async def render(
-        self, body: bytes | bytearray, transform: Transform, timeout: float
-    ) -> tuple[str, bytes]:
-        """Give the preview's media type and bytes; kill the process if that takes too long."""
+    def send(self, body: bytes | bytearray, transform: Transform) -> None:
+        """Hand a picture over."""
+        self._used = len(body)
         _write(self._body, body)
         request = {"transform": urls.build_transform(transform), "length": len(body)}
         self._transport.write(json.dumps(request).encode() + b"\n")
+
+    async def receive(self, timeout: float) -> tuple[str, bytes]:
+        """Give the preview's media type and bytes; kill the process if that takes too long."""
         try:
             async with asyncio.timeout(timeout):
-                reply = await self._next_reply()
+                reply, preview = await self._next_reply()
         except TimeoutError:
             self.kill()
             msg = f"The picture could not be rendered within {max(timeout, 0):.1f} s."
             raise RenderTimeout(msg) from None
-        length = reply.get("length", 0)
-        preview = os.pread(self._body, length, 0)
-        if max(len(body), length) > _KEPT_BODY:
-            os.ftruncate(self._body, _KEPT_BODY)
         if "error" in reply:
             raise from_wire(reply["error"])
         return reply["media_type"], preview
 
-    async def _next_reply(self) -> dict[str, Any]:
+    async def _next_reply(self) -> _Reply:
         try:
             return await self._reply
         finally:
@@ -280,7 +288,15 @@ class _Process(asyncio.Protocol):
             if self._reply.done():
                 self.kill()  # it speaks out of turn: what it says next cannot be trusted
             else:
-                self._reply.set_result(json.loads(line))
+                self._reply.set_result(self._take(json.loads(line)))
+
+    def _take(self, reply: dict[str, Any]) -> _Reply:
+        """Take the preview out at once: when the process has died the memory file is gone."""
+        length = reply.get("length", 0)
+        preview = os.pread(self._body, length, 0)
+        if max(self._used, length) > _KEPT_BODY:
+            os.ftruncate(self._body, _KEPT_BODY)
+        return reply, preview
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # however it ended
         os.close(self._body)

@@ -8,9 +8,18 @@ import pyvips
 from micropic.domain.errors import TooMuchMemory
 from micropic.domain.model import Box, Size
 from micropic.imaging.jpeg import Pixels
-from micropic.imaging.probe import Kind, Picture, broken, is_pillow, open_pillow
+from micropic.imaging.probe import Kind, Picture, broken, is_pillow, load, open_pillow
 
 _WHITE = [255, 255, 255]
+_FAIL_ON = {
+    Kind.PNG: pyvips.FailOn.TRUNCATED,
+    Kind.GIF: pyvips.FailOn.TRUNCATED,
+    Kind.TIFF: pyvips.FailOn.WARNING,
+}
+"""At which fault the loader is to stop, for the kinds that are not decoded at a smaller scale.
+
+`thumbnail_buffer` scales while it loads, but lets these pass with their lower part missing.
+"""
 _ALLOWED_LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif", "Tiff", "Svg")
 
 
@@ -30,14 +39,14 @@ def decode(data: bytes | memoryview, picture: Picture, whole: Size) -> Pixels:
 
     """
     try:
-        image = _thumbnail(data, picture.kind, whole)
+        image = _thumbnail(data, picture, whole)
         if image.hasalpha():
             image = image.flatten(background=_WHITE)
         if image.interpretation != pyvips.Interpretation.SRGB:
             image = image.colourspace(pyvips.Interpretation.SRGB)
         return _pixels(image.cast(pyvips.BandFormat.UCHAR))
     except pyvips.Error as error:
-        if "memory" in str(error):
+        if "out of memory" in str(error):
             msg = "Decoding the picture takes more memory than render.max_memory allows."
             raise TooMuchMemory(msg) from error
         raise broken(picture.kind) from error
@@ -51,22 +60,30 @@ def resample(pixels: Pixels, box: Box, size: Size) -> Pixels:
     return _pixels(_image(cut).resize(size.width / box.width, vscale=size.height / box.height))
 
 
-def _thumbnail(data: bytes | memoryview, kind: Kind, whole: Size) -> pyvips.Image:
+def _thumbnail(data: bytes | memoryview, picture: Picture, whole: Size) -> pyvips.Image:
     settings = {
         "height": whole.height,
         "size": pyvips.Size.FORCE,
         "output_profile": "srgb",
     }
-    if not is_pillow(kind):
+    if is_pillow(picture.kind):
+        return _load_pillow(data, picture.kind).thumbnail_image(whole.width, **settings)
+    if picture.kind not in _FAIL_ON:
         return pyvips.Image.thumbnail_buffer(
             data, whole.width, fail_on=pyvips.FailOn.TRUNCATED, **settings
         )
+    # To stand a picture upright its pixels are needed out of their order.
+    access = pyvips.Access.SEQUENTIAL if picture.orientation == 1 else pyvips.Access.RANDOM
+    image = load(data, picture.kind, access=access, fail_on=_FAIL_ON[picture.kind])
+    return image.thumbnail_image(whole.width, **settings)
+
+
+def _load_pillow(data: bytes | memoryview, kind: Kind) -> pyvips.Image:
     try:
         decoded = np.asarray(open_pillow(kind, data).convert("RGBA"))
     except (OSError, ValueError, SyntaxError) as error:
         raise broken(kind) from error
-    image = _image(decoded).copy(interpretation=pyvips.Interpretation.SRGB)
-    return image.thumbnail_image(whole.width, **settings)
+    return _image(decoded).copy(interpretation=pyvips.Interpretation.SRGB)
 
 
 def _image(pixels: Pixels) -> pyvips.Image:

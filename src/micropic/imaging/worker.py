@@ -19,6 +19,7 @@ from typing import Any
 
 from micropic.domain import urls
 from micropic.domain.errors import MicropicError
+from micropic.domain.model import Transform
 from micropic.imaging import engine
 from micropic.imaging.vips import restrict_loaders
 
@@ -45,16 +46,17 @@ def serve(control: socket.socket, body: int, max_pixels: int) -> None:
 def _answer(request: dict[str, Any], body: int, max_pixels: int) -> dict[str, Any]:
     transform = urls.parse_transform(request["transform"])
     try:
-        with mmap.mmap(body, request["length"], access=mmap.ACCESS_READ) as data:
-            preview = _render(data, transform, max_pixels)
+        preview = _render(body, request["length"], transform, max_pixels)
     except MicropicError as error:
         return {"error": error.to_wire()}
     _write(body, preview.body)
     return {"length": len(preview.body), "media_type": preview.media_type}
 
 
-def _render(data: mmap.mmap, transform: Any, max_pixels: int) -> engine.Encoded:
-    with memoryview(data) as view:
+def _render(body: int, length: int, transform: Transform, max_pixels: int) -> engine.Encoded:
+    if not length:  # to mmap this means the whole file, where an older picture may lie
+        return engine.render(b"", transform, max_pixels)
+    with mmap.mmap(body, length, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
         return engine.render(view, transform, max_pixels)
 
 

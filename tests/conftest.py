@@ -1,0 +1,42 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.origin import Origin
+from tests.support.service import Service, StartService
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Give a service that tests share: none may stop it or count what it did."""
+    shared = Service(tmp_path_factory.mktemp("service"), SOURCE_MAX_BYTES="1MiB")
+    try:
+        yield shared.start()
+    finally:
+        shared.close()
+
+
+@pytest.fixture
+def start_service(tmp_path: Path) -> Iterator[StartService]:
+    """Start services of the test's own; all of them share one directory."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> Service:
+            service = Service(tmp_path, **settings)
+            stack.callback(service.close)
+            return service.start()
+
+        yield start
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """Give a web server of the test's own."""
+    with Origin() as server:
+        yield server

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from micropic.adapters.disk_cache import DiskCache
+from micropic.adapters.memory_cache import MemoryCache
+from micropic.domain.freshness import lifetime
+from micropic.domain.model import Preview, SourceFacts
+from micropic.ports import Cache
+
+MakeCache = Callable[[int], Cache]
+
+ROOMY = 64 * 1024**2
+BODY = 100_000
+"""Bytes; what an entry takes beside them is a few thousand at the most, for each cache."""
+THREE = 3 * BODY + BODY // 2
+"""Room for three entries and not for four."""
+
+
+@pytest.fixture(params=["memory", "disk"])
+def make_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeCache]:
+    """Make a cache that holds so many bytes."""
+    with ExitStack() as stack:
+
+        def make(max_bytes: int) -> Cache:
+            if request.param == "memory":
+                return MemoryCache(max_bytes)
+            cache = DiskCache(tmp_path, max_bytes)
+            stack.callback(cache.close)
+            return cache
+
+        yield make
+
+
+@pytest.fixture
+def cache(make_cache: MakeCache) -> Cache:
+    return make_cache(ROOMY)
+
+
+def preview(name: str = "owl", size: int = BODY) -> Preview:
+    body = (name.encode() * (size // len(name.encode()) + 1))[:size]
+    return made(body, SourceFacts(sha256=name))
+
+
+def made(body: bytes, facts: SourceFacts) -> Preview:
+    return Preview(body, "image/jpeg", 1_700_000_000.123456, lifetime(facts), facts)
+
+
+async def held(cache: Cache, *keys: str) -> list[str]:
+    return [key for key in keys if await cache.get(key) is not None]
+
+
+async def test_what_was_put_comes_back_equal(cache: Cache) -> None:
+    facts = SourceFacts('"e"', "Mon", "max-age=5, public", "0", "Tue", "7", "accept", "ab" * 32)
+    kept = made(b"\x00\xff\r\n" * 9, facts)
+    await cache.put("key", kept)
+    assert await cache.get("key") == kept
+    assert await cache.get("key") == kept
+
+
+async def test_an_empty_body_comes_back_empty(cache: Cache) -> None:
+    await cache.put("key", preview(size=0))
+    assert await cache.get("key") == preview(size=0)
+
+
+async def test_what_was_never_put_is_missing(cache: Cache) -> None:
+    await cache.put("key", preview())
+    assert await cache.get("other") is None
+
+
+async def test_what_was_deleted_is_missing_and_may_be_put_again(cache: Cache) -> None:
+    await cache.put("key", preview())
+    await cache.put("other", preview())
+    await cache.delete("key")
+    assert await held(cache, "key", "other") == ["other"]
+    await cache.put("key", preview("new"))
+    assert await cache.get("key") == preview("new")
+
+
+async def test_deleting_what_is_not_there_is_no_error(cache: Cache) -> None:
+    await cache.delete("key")
+    assert await cache.get("key") is None
+
+
+async def test_a_newer_preview_takes_the_place_of_the_older(cache: Cache) -> None:
+    await cache.put("key", preview("old", 5000))
+    await cache.put("key", preview("new", 70))
+    assert await cache.get("key") == preview("new", 70)
+
+
+async def test_replacing_takes_no_more_room(make_cache: MakeCache) -> None:
+    cache = make_cache(THREE)
+    await cache.put("a", preview())
+    for _ in range(9):
+        await cache.put("b", preview())
+    assert await held(cache, "a", "b") == ["a", "b"]
+
+
+async def test_deleting_gives_room_back(make_cache: MakeCache) -> None:
+    cache = make_cache(THREE)
+    for key in "abc":
+        await cache.put(key, preview())
+    await cache.delete("b")
+    await cache.put("d", preview())
+    assert await held(cache, "a", "b", "c", "d") == ["a", "c", "d"]
+
+
+async def test_the_oldest_goes_when_the_bytes_are_used_up(make_cache: MakeCache) -> None:
+    cache = make_cache(THREE)
+    for key in "abcde":
+        await cache.put(key, preview())
+    assert await held(cache, *"abcde") == ["c", "d", "e"]
+
+
+async def test_a_get_makes_an_entry_the_newest(make_cache: MakeCache) -> None:
+    cache = make_cache(THREE)
+    for key in "abc":
+        await cache.put(key, preview())
+    await cache.get("a")
+    await cache.put("d", preview())
+    assert await held(cache, *"abcd") == ["a", "c", "d"]
+
+
+async def test_one_large_entry_makes_several_small_ones_go(make_cache: MakeCache) -> None:
+    cache = make_cache(THREE)
+    for key in "abc":
+        await cache.put(key, preview())
+    await cache.put("large", preview(size=2 * BODY))
+    assert await held(cache, "a", "b", "c", "large") == ["c", "large"]
+
+
+async def test_what_is_larger_than_the_whole_is_not_kept_and_the_others_stay(
+    make_cache: MakeCache,
+) -> None:
+    cache = make_cache(THREE)
+    await cache.put("a", preview())
+    await cache.put("huge", preview(size=4 * BODY))
+    assert await held(cache, "a", "huge") == ["a"]
+
+
+async def test_what_is_larger_than_the_whole_does_not_leave_its_older_self(
+    make_cache: MakeCache,
+) -> None:
+    cache = make_cache(THREE)
+    await cache.put("a", preview("old"))
+    await cache.put("a", preview("new", 4 * BODY))
+    assert await cache.get("a") is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        " ",
+        "eule/\u00fcber/\u65e5\u672c.jpg",
+        "a\nb\r\n\x00c",
+        "../../etc/passwd",
+        "x" * 100_000,
+    ],
+    ids=["empty", "space", "unicode", "control", "dots", "long"],
+)
+async def test_any_text_is_a_key(cache: Cache, key: str) -> None:
+    await cache.put(key, preview())
+    assert await cache.get(key) == preview()
+    assert await cache.get(key + "x") is None
+    await cache.delete(key)
+    assert await cache.get(key) is None

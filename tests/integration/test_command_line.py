@@ -1,0 +1,190 @@
+"""What people and programs meet: the command line, the log, the pages."""
+
+from __future__ import annotations
+
+import io
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from micropic import __version__, settings
+from tests.support.client import ask
+from tests.support.pictures import photo
+from tests.support.service import Service, StartService, micropic
+from tests.support.waiting import wait_until
+
+SAMPLE = "/fill/30/20/sample:cat.jpg"
+
+
+def test_the_version_is_shown() -> None:
+    assert micropic("--version").stdout == f"micropic {__version__}\n"
+
+
+def test_help_shows_every_setting_with_its_default_and_its_name() -> None:
+    text = " ".join(micropic("serve", "--help", COLUMNS="400").stdout.split())
+    for knob in settings.knobs():
+        assert knob.flag in text
+        assert f"[default: {knob.default or 'none'}; env: {knob.environment}]" in text
+
+
+def test_render_makes_a_preview_of_a_file(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jpg", tmp_path / "out.jpg"
+    source.write_bytes(photo())
+    done = micropic("render", str(source), "-o", str(output), "--size", "61x43")
+    assert done.returncode == 0, done.stderr
+    assert Image.open(io.BytesIO(output.read_bytes())).size == (61, 43)
+    assert "61x43" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        (photo(), ("--size", "big"), "300x200"),
+        (photo(), ("--size", "0x10"), "width"),
+        (photo(), ("--gravity", "up"), "gravity"),
+        (photo(), ("--quality", "101"), "quality"),
+        (photo(), ("--mode", "stretch"), "fill"),
+        (b"hello", (), "plain text"),
+        (photo()[:900], (), "damaged"),
+        (None, (), "No such file"),
+    ],
+)
+def test_a_render_that_fails_says_so_in_one_line(
+    tmp_path: Path, content: bytes | None, options: tuple[str, ...], expected: str
+) -> None:
+    source, output = tmp_path / "in.jpg", tmp_path / "out.jpg"
+    if content is not None:
+        source.write_bytes(content)
+    done = micropic("render", str(source), "-o", str(output), *options)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert expected in line
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "value"),
+    [
+        ("proxy.port", "PROXY_PORT", "http"),
+        ("proxy.timeout", "PROXY_TIMEOUT", "-1"),
+        ("source.allow_networks", "SOURCE_ALLOW_NETWORKS", "home"),
+        ("previewer.quality", "PREVIEWER_QUALITY", "101"),
+        ("cache.size", "CACHE_SIZE", "much"),
+        ("log.level", "LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_in_one_line(
+    name: str, environment: str, value: str
+) -> None:
+    allowed = next(knob.allowed for knob in settings.knobs() if knob.name == name)
+    done = micropic("serve", **{environment: value})
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    for part in (name, environment, value, allowed):
+        assert part in line
+
+
+@pytest.mark.parametrize("taken", ["PROXY_PORT", "HEALTH_PORT"])
+def test_a_port_in_use_is_one_line(tmp_path: Path, taken: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        spare = Service(tmp_path, **{taken: port, "LOG_FILE": ""})
+        done = micropic("serve", **spare.settings)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert port in line
+
+
+def test_an_open_service_says_so_in_the_log(start_service: StartService) -> None:
+    service = start_service()
+    (line,) = service.events("open_to_anyone")
+    assert line["level"] == "warning"
+    service.stop()
+    service.settings["SOURCE_ALLOW_HOSTS"] = "*.example.com"
+    assert service.start().events("open_to_anyone") == []
+
+
+def logged(service: Service, request_id: str) -> list[dict[str, Any]]:
+    return [line for line in service.events("request") if line["request_id"] == request_id]
+
+
+def test_each_request_is_one_line_in_the_log(service: Service) -> None:
+    for request_id, cache in (("first/1", "miss"), ("second/2", "hit")):
+        answer = service.get("/fill/31/21/sample:cat.jpg?x", {"X-Request-Id": request_id})
+        assert answer.headers.get_all("X-Request-Id") == [request_id]
+        (line,) = wait_until(lambda: logged(service, request_id))  # noqa: B023 # asked at once
+        assert (line["method"], line["path"]) == ("GET", "/fill/31/21/sample:cat.jpg?x")
+        assert (line["status"], line["bytes"], line["cache"]) == (200, len(answer.body), cache)
+        assert line["duration_ms"] > 0
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, '"'])
+def test_a_request_id_that_cannot_stand_in_a_log_is_replaced(service: Service, given: str) -> None:
+    made = {service.get(SAMPLE, {"X-Request-Id": given}).headers["X-Request-Id"] for _ in range(2)}
+    assert len(made) == 2
+    assert given not in made
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_told_on_both_ports(service: Service, path: str) -> None:
+    for port in (service.port, service.health_port):
+        assert ask(port, path).status == 200
+
+
+def test_the_health_port_makes_no_previews(service: Service) -> None:
+    assert ask(service.health_port, SAMPLE).status == 404
+
+
+def test_the_page_is_html_under_a_policy(service: Service) -> None:
+    page = service.get("/")
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    for path in re.findall(rb'(?:src|href)="(/static/[^"]+)"', page.body):
+        assert service.get(path.decode()).status == 200
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/crop/30/20/sample:cat.jpg", "/fill", "/%ff"])
+def test_an_unknown_path_is_404(service: Service, path: str) -> None:
+    assert service.get(path).error == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fill/0/20/sample:cat.jpg",
+        "/fill/30/9999/sample:cat.jpg",
+        "/fill/30/20/",
+        "/fill/30/20/q=0/sample:cat.jpg",
+        "/fill/30/20/u:p@127.0.0.1/a",
+        "/fill/30/20/ftp://127.0.0.1/a",
+        "/fill/30/20/127.0.0.1%2Fa%0d%0aX",
+    ],
+)
+def test_a_path_that_is_not_understood_is_400(service: Service, path: str) -> None:
+    assert service.get(path).error == (400, "bad_request")
+
+
+@pytest.mark.parametrize("path", [SAMPLE, "/", "/healthz"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_another_method_is_405_with_those_that_are_allowed(
+    service: Service, path: str, method: str
+) -> None:
+    answer = service.get(path, {"Content-Length": "0"}, method)
+    assert answer.error == (405, "method_not_allowed")
+    assert {part.strip() for part in answer.headers["Allow"].split(",")} == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("path", [SAMPLE, "/", "/healthz", "/nothing", "/fill/0/0/sample:cat.jpg"])
+def test_head_is_get_without_the_body(service: Service, path: str) -> None:
+    service.get(path)
+    got, head = (service.get(path, method=method) for method in ("GET", "HEAD"))
+    assert head.body == b""
+    assert head.status == got.status
+    varying = {"date", "x-request-id"}
+    assert [field for field in head.headers.items() if field[0].lower() not in varying] == [
+        field for field in got.headers.items() if field[0].lower() not in varying
+    ]

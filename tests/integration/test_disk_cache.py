@@ -1,0 +1,142 @@
+"""The cache outlives the process, whatever became of the process."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import Future
+from pathlib import Path
+
+from tests.support.client import Answer
+from tests.support.origin import Origin, Reply
+from tests.support.pictures import photo
+from tests.support.service import Service, StartService, micropic
+from tests.support.waiting import wait_until
+
+
+def entries(service: Service) -> list[Path]:
+    return [path for path in (service.cache / "v1").rglob("*") if path.is_file()]
+
+
+def previews(service: Service, origin: Origin, names: str) -> list[str]:
+    """Ask for a preview by each name; give where each came from."""
+    for name in names:
+        origin.on(f"/{name}", Reply(photo(seed=ord(name))))
+    return [
+        service.get(f"/fill/30/20/{origin.authority}/{name}").headers["Test-PreviewLocation"]
+        for name in names
+    ]
+
+
+def test_a_preview_outlives_a_restart(start_service: StartService, origin: Origin) -> None:
+    target = f"/fill/30/20/{origin.on('/a', Reply(photo()))}"
+    service = start_service()
+    before = service.get(target)
+    assert service.stop() == 0
+    after = service.start().get(target)
+    assert after.cache_status == "micropic; hit"
+    assert after.body == before.body
+    assert origin.targets == ["/a"]
+
+
+def test_a_preview_that_is_stale_after_a_restart_is_fetched_anew(
+    start_service: StartService, origin: Origin
+) -> None:
+    target = (
+        f"/fill/30/20/{origin.on('/a', Reply(photo(), headers={'Cache-Control': 'max-age=1'}))}"
+    )
+    service = start_service()
+    service.get(target)
+    service.stop()
+    service.start()
+    wait_until(lambda: service.get(target).cache_status == "micropic; fwd=miss")
+
+
+def test_a_damaged_entry_is_dropped_and_made_anew(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(CACHE_MEMORY="0")
+    names = "abcdefgh"
+    previews(service, origin, names)
+    whole = {name: service.get(f"/fill/30/20/{origin.authority}/{name}").body for name in names}
+    assert len(entries(service)) == len(names)
+    spot = random.Random(7)
+    for path in entries(service):
+        data = bytearray(path.read_bytes())
+        data[spot.randrange(len(data))] ^= 0x10
+        path.write_bytes(data)
+    for name in names:
+        answer = service.get(f"/fill/30/20/{origin.authority}/{name}")
+        assert answer.cache_status == "micropic; fwd=miss"
+        assert answer.body == whole[name]
+    assert len(service.events("cache_entry_corrupt")) == len(names)
+    assert previews(service, origin, names) == ["cache"] * len(names)
+
+
+def test_what_was_being_written_is_cleared_away(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service()
+    service.stop()
+    leftover = service.cache / "tmp" / "0"
+    leftover.write_bytes(b"half")
+    service.start()
+    assert not leftover.exists()
+    assert previews(service, origin, "ab") == ["previewer"] * 2
+    assert previews(service, origin, "ab") == ["cache"] * 2
+
+
+def test_the_order_of_use_outlives_a_restart(start_service: StartService, origin: Origin) -> None:
+    service = start_service(CACHE_ENTRIES="4", CACHE_MEMORY="0")
+    previews(service, origin, "abcd")
+    assert previews(service, origin, "a") == ["cache"]
+    service.stop()
+    service.start()
+    previews(service, origin, "e")
+    assert previews(service, origin, "cdae") == ["cache"] * 4
+    assert previews(service, origin, "b") == ["previewer"]
+
+
+def test_a_directory_has_one_owner(start_service: StartService) -> None:
+    owner = start_service()
+    second = micropic("serve", **owner.settings | {"LOG_FILE": ""})
+    assert second.returncode == 1
+    (line,) = second.stderr.splitlines()
+    assert str(owner.cache) in line
+    assert owner.get("/fill/30/20/sample:cat.jpg").status == 200
+
+
+def test_the_cache_stays_within_its_bytes(start_service: StartService, origin: Origin) -> None:
+    limit = 100 * 1024
+    service = start_service(CACHE_SIZE="100KiB", CACHE_MEMORY="0")
+    source = origin.on("/a", Reply(photo()))
+    for side in range(40, 90):
+        assert service.get(f"/fill/{side}/{side}/{source}").status == 200
+        taken = sum(path.stat().st_blocks * 512 for path in entries(service))
+        assert 0 < taken <= limit
+    assert len(entries(service)) > 10
+    assert service.get(f"/fill/89/89/{source}").cache_status == "micropic; hit"
+
+
+def test_a_kill_while_it_works_leaves_whole_previews(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(CACHE_MEMORY="0")
+    source = origin.on("/a", Reply(photo()))
+    sides = range(16, 256)
+    with service.crowd(60) as crowd:
+        answers: list[Future[Answer]] = [crowd.ask(f"/fill/{s}/{s}/{source}") for s in sides]
+        wait_until(lambda: len(entries(service)) > 40)
+        service.kill()
+    assert any(answer.exception() for answer in answers), "nothing was under way any more"
+    service.start()
+    with service.crowd(8) as crowd:
+        again = {side: crowd.ask(f"/fill/{side}/{side}/{source}") for side in sides}
+        # Under another name the same picture is rendered afresh.
+        twin = origin.on("/twin", Reply(photo()))
+        fresh = {side: crowd.ask(f"/fill/{side}/{side}/{twin}") for side in sides}
+    for side, answer in again.items():
+        assert answer.result().picture.size == (side, side)
+        assert answer.result().body == fresh[side].result().body
+    assert sum(a.result().cache_status == "micropic; hit" for a in again.values()) >= 40
+    assert service.events("cache_entry_corrupt") == []
+    assert list((service.cache / "tmp").iterdir()) == []

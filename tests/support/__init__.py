@@ -1,0 +1,1 @@
+"""The real origin, the real service and the pictures that the tests work with."""
