@@ -18,7 +18,9 @@ def settings_table() -> str:
         f"| {knob.description} | {knob.allowed} |"
         for knob in knobs()
     ]
-    return "\n".join(["| setting | environment | default | what | allowed |", "|---" * 5 + "|", *rows])
+    return "\n".join(
+        ["| setting | environment | default | what | allowed |", "|---" * 5 + "|", *rows]
+    )
 
 
 def grammar() -> str:
