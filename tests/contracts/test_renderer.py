@@ -222,3 +222,14 @@ async def test_a_wait_for_a_slot_ends_with_the_deadline() -> None:
             await slots.render(photo(), transform, time.monotonic() + 0.2)
         os.kill(process.pid, signal.SIGCONT)
         assert decoded(await busy).size == (60, 40)
+
+
+@pytest.mark.parametrize("left", [-1.0, 0.0, 0.05])
+async def test_a_request_with_no_time_left_costs_no_process(left: float) -> None:
+    async with RenderSlots(1, SlotOptions()) as slots:
+        (before,) = slots._alive
+        transform = Transform(Mode.FILL, Size(60, 40), Anchor.SMART, 80)
+        with pytest.raises(DeadlineExceeded):
+            await slots.render(photo(), transform, time.monotonic() + left)
+        await render(slots, photo())
+        assert slots._alive == {before}

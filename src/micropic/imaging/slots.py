@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 _KEPT_BODY = 4 * 1024 * 1024
 """Bytes of a memory file that stay allocated between two pictures."""
+_LEAST_TIME = 0.1
+"""Seconds that a request must have left when its render begins."""
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 2.0
 _LONGEST_BACKOFF = 1.0
@@ -124,7 +126,9 @@ class RenderSlots:
 
     async def _free_process(self, deadline: float) -> _Process:
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
+            # Who has less left is not worth a process: it would be killed at its work.
+            async with asyncio.timeout(deadline - time.monotonic() - _LEAST_TIME):
+                await asyncio.sleep(0)  # a time that is up already counts, too
                 while not (process := await self._idle.get()).usable:
                     pass
                 return process
@@ -285,10 +289,10 @@ class _Process(asyncio.Protocol):
         self._received += data
         if self._received.endswith(b"\n"):
             line, self._received = self._received, bytearray()
-            if self._reply.done():
-                self.kill()  # it speaks out of turn: what it says next cannot be trusted
-            else:
+            try:
                 self._reply.set_result(self._take(json.loads(line)))
+            except (asyncio.InvalidStateError, ValueError, TypeError, OSError, MemoryError):
+                self.kill()  # it speaks out of turn, or nonsense: it is not to be trusted
 
     def _take(self, reply: dict[str, Any]) -> _Reply:
         """Take the preview out at once: when the process has died the memory file is gone."""
