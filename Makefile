@@ -18,8 +18,8 @@ serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
 test: $(VENV)/development ## run every test
+	$(BIN)/python -m pytest tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
 	$(BIN)/python -m pytest --cov
-	$(BIN)/python scripts/check_coverage.py
 
 lint: $(VENV)/development ## check style, types, layers and generated tables
 	$(BIN)/ruff format --check

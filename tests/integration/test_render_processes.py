@@ -15,7 +15,7 @@ from tests.support.pictures import photo
 from tests.support.service import StartService
 from tests.support.waiting import wait_until
 
-KILLS = int(os.environ.get("MICROPIC_TEST_KILLS", "300"))
+KILLS = int(os.environ.get("MICROPIC_TEST_KILLS", "200"))
 SLOTS = 2
 
 

@@ -22,7 +22,7 @@ from micropic.domain.errors import DeadlineExceeded, MicropicError
 from micropic.domain.model import Mode, PreviewRequest, SourceUrl, Transform
 from micropic.ports import Previewer
 from micropic.web import problems
-from micropic.web.client_watch import ClientGone, ClientWatch
+from micropic.web.client_watch import ClientGone, ClientWatches
 from micropic.web.responses import Response, from_preview
 
 _METHODS = {"GET", "HEAD"}
@@ -52,6 +52,7 @@ class ProxyApp:
     ) -> None:
         self._previewer = previewer
         self._options = options
+        self._watches = ClientWatches()
         self._log = structlog.get_logger().bind()  # bound once: it is called for every request
         self._rest = Starlette(
             routes=routes, exception_handlers={404: _not_found, 405: _method_not_allowed}
@@ -79,7 +80,7 @@ class ProxyApp:
             return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
         try:
             request = self.read(scope)
-            with ClientWatch(receive, self._options.timeout + _GRACE):
+            with self._watches.watch(receive, self._options.timeout + _GRACE):
                 preview = await self._previewer.preview(request)
         except MicropicError as error:
             return problems.from_error(error, exchange.request_id)
