@@ -12,12 +12,20 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,13 @@ def _split(value: object) -> object:
     return [str(part).strip().lower() for part in parts if str(part).strip()]
 
 
+def _address(value: str) -> str:
+    """Check `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1` or `[2001:db8::1]:53`."""
+    match = re.fullmatch(r"\[(.*)\](?::[0-9]+)?|([^:]*)(?::[0-9]+)?|(.*)", value)
+    ip_address(next((part for part in (match.groups() if match else ()) if part), ""))
+    return value
+
+
 _Port = Annotated[int, Field(ge=0, le=65535), Allowed("a whole number, 0 (any free port) to 65535")]
 _Count = Annotated[int, Field(ge=0), Allowed("a whole number from 0")]
 _AtLeastOne = Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
@@ -53,7 +68,7 @@ _Names = Annotated[
     Allowed("host names joined by commas; * stands for anything"),
 ]
 _Addresses = Annotated[
-    tuple[str, ...],
+    tuple[Annotated[str, AfterValidator(_address)], ...],
     BeforeValidator(_split),
     Allowed("addresses joined by commas, each with or without a port"),
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
-from starlette.applications import Starlette
 
 from micropic import __version__
 from micropic.adapters.address_guard import AddressGuard
@@ -31,6 +31,7 @@ from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, listen, serve
 from micropic.settings import Settings, cores
 from micropic.web.pages import page_routes
+from micropic.web.routed import routed
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ async def run_embedded(settings: Settings) -> None:
         previewer = PrivateBypass(shared=_shared(settings, cache, local), private=local)
         health = health_routes({"renderer": lambda: renderer.ready})
         app = ProxyApp(previewer, _proxy_options(settings), [*page_routes(), *health])
-        listeners = [Listener(proxy_socket, app), Listener(health_socket, Starlette(routes=health))]
+        listeners = [Listener(proxy_socket, app), Listener(health_socket, routed(health))]
         _announce(settings, *listeners)
         gc.collect()
         gc.freeze()  # what was made so far lasts as long as the process: no need to look again
@@ -86,7 +87,9 @@ def _renderer(settings: Settings) -> RenderSlots:
 
 def _disk_cache(settings: Settings) -> DiskCache:
     cache = settings.cache
-    return DiskCache(Path(cache.dirname).expanduser(), cache.size, cache.entries or None)
+    # Unlike that of Path this takes a user whom nobody knows for a name.
+    directory = Path(os.path.expanduser(cache.dirname))  # noqa: PTH111
+    return DiskCache(directory, cache.size, cache.entries or None)
 
 
 async def _source(settings: Settings, stack: AsyncExitStack) -> Source:

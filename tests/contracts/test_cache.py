@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -169,3 +170,35 @@ async def test_any_text_is_a_key(cache: Cache, key: str) -> None:
     assert await cache.get(key + "x") is None
     await cache.delete(key)
     assert await cache.get(key) is None
+
+
+async def test_a_caller_that_leaves_does_not_stop_a_put(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, ROOMY)
+    for number in range(20):
+        task = asyncio.create_task(cache.put(f"k{number}", preview("x")))
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.gather(*cache._puts)
+    assert len([path for path in (tmp_path / "v1").rglob("*") if path.is_file()]) == 20
+    assert len(cache._index) == 20
+    cache.close()
+
+
+def test_files_that_are_not_the_caches_own_are_left_alone(tmp_path: Path) -> None:
+    DiskCache(tmp_path, ROOMY).close()
+    strays = [tmp_path / "v1/stray", tmp_path / "v1/ab/cd", tmp_path / "v1/ab" / ("0" * 64)]
+    for stray in strays:
+        stray.touch()
+    (tmp_path / "tmp/folder").mkdir()
+    cache = DiskCache(tmp_path, ROOMY)
+    assert len(cache._index) == 0
+    assert all(stray.exists() for stray in strays)
+    cache.close()
+
+
+async def test_what_comes_with_a_preview_counts_as_well() -> None:
+    cache = MemoryCache(20_000)
+    facts = SourceFacts(etag="e" * 5_000)
+    for number in range(10):
+        await cache.put(f"k{number}", Preview(b"x", "image/jpeg", 0.0, 60.0, facts))
+    assert len(cache._index) < 4

@@ -44,6 +44,8 @@ class Deflated:
             OriginFailed: the bytes are not what the origin said they were.
 
         """
+        if self._inflate.eof:
+            return b""
         try:
             return self._inflate.decompress(data, limit + 1)
         except zlib.error as error:

@@ -12,11 +12,13 @@ restart. The index lives on the event loop, files are touched in threads of the 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
 import itertools
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 
 _BLOCK = 4096
 _THREADS = 4
+_FOLDERS = [f"{n:02x}" for n in range(256)]
+_FILE_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class CacheDirectoryInUseError(Exception):
@@ -51,7 +55,8 @@ class DiskCache:
         self._root = directory / f"v{VERSION}"
         self._tmp = directory / "tmp"
         self._names = itertools.count()
-        for folder in (self._tmp, *(self._root / f"{n:02x}" for n in range(256))):
+        self._puts: set[asyncio.Task[None]] = set()
+        for folder in (self._tmp, *(self._root / folder for folder in _FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = _own(directory)
         self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
@@ -78,7 +83,16 @@ class DiskCache:
         return preview if stored_key == key else None
 
     async def put(self, key: str, preview: Preview) -> None:
-        """Keep a preview, in the place of an older one."""
+        """Keep a preview, in the place of an older one.
+
+        A caller that leaves does not stop it half-way: a file must not stay without its entry.
+        """
+        task = asyncio.create_task(self._put(key, preview))
+        self._puts.add(task)
+        task.add_done_callback(self._puts.discard)
+        await asyncio.shield(task)
+
+    async def _put(self, key: str, preview: Preview) -> None:
         head, body = pack(key, preview)
         size = _on_disk(len(head) + len(body))
         name = _name(key)
@@ -113,18 +127,18 @@ class DiskCache:
     def _recover(self) -> None:
         """Find the entries of an earlier run, in the order of their last use."""
         for leftover in self._tmp.iterdir():
-            leftover.unlink()
+            with contextlib.suppress(OSError):
+                leftover.unlink()
         for _, name, size in sorted(self._entries()):
             self._unlink(self._index.add(name, _on_disk(size)))
 
     def _entries(self) -> Iterator[tuple[int, bytes, int]]:
         """Give last use (ns of the Unix epoch), name and size (bytes) of each file."""
-        for folder in os.scandir(self._root):
-            for file in os.scandir(folder):
-                with contextlib.suppress(ValueError):
-                    name = bytes.fromhex(file.name)
+        for folder in _FOLDERS:
+            for file in os.scandir(self._root / folder):
+                if _FILE_NAME.fullmatch(file.name) and file.name.startswith(folder):
                     stat = file.stat()
-                    yield stat.st_mtime_ns, name, stat.st_size
+                    yield stat.st_mtime_ns, bytes.fromhex(file.name), stat.st_size
 
     # --- in threads --------------------------------------------------------------------------
 
@@ -137,7 +151,8 @@ class DiskCache:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = _read_all(descriptor)
-            _mark_used(descriptor)
+            with contextlib.suppress(OSError):  # read-only by now: the order is not worth a miss
+                _mark_used(descriptor)
         finally:
             os.close(descriptor)
         return unpack(data)
@@ -157,7 +172,7 @@ class DiskCache:
 
     def _unlink(self, names: Iterable[bytes]) -> None:
         for name in names:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(self._path(name))  # noqa: PTH108
 
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from yarl import URL
 
 from micropic.adapters.address_guard import AddressGuard, AddressRefused
 from micropic.adapters.content_coding import decoder_for
-from micropic.domain import urls
+from micropic.domain import freshness, urls
 from micropic.domain.errors import (
     BadRequest,
     OriginFailed,
@@ -29,10 +29,12 @@ from micropic.domain.errors import (
     SourceTooLarge,
 )
 from micropic.domain.headers import host_matches, without_credentials
-from micropic.domain.model import Headers, Scheme, SourceFacts, SourcePicture, SourceUrl
+from micropic.domain.model import Headers, SourceFacts, SourcePicture, SourceUrl
 
 _READ_BUFFER = 1024 * 1024
 """Bytes that may wait to be read; with less a photo is paused and resumed on its way."""
+_LONGEST_FACT = 1024
+"""Characters of a header field that are kept with a picture; a longer one is not believed."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _NOT_FOR_THE_CLIENT = {407, 421}
 """4xx that speak of the way from us to the origin (RFC 9110, sections 15.5.8 and 15.5.20)."""
@@ -108,6 +110,7 @@ class HttpSource:
             raise self._failure(url, error) from error
 
     async def _follow(self, url: SourceUrl, headers: Headers) -> SourcePicture:
+        shareable = True
         for _ in range(self._options.max_redirects + 1):
             self._check_host(url)
             async with self._session.get(
@@ -117,7 +120,10 @@ class HttpSource:
             ) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
-                    return await self._read(url, response)
+                    picture = await self._read(url, response)
+                    return picture if shareable else _unshared(picture)
+                # Where a redirect leads is as much a part of the answer as what is there.
+                shareable &= freshness.lifetime(_facts(response.headers)) > 0
             target = _next_hop(url, location)
             if target.origin != url.origin:
                 headers = without_credentials(headers)
@@ -148,11 +154,12 @@ class HttpSource:
             raise _too_large(limit)
         decoder = decoder_for(response.headers.get("Content-Encoding", ""))
         digest = hashlib.sha256()
-        body = bytearray()
+        body, received = bytearray(), 0
         async for chunk in response.content.iter_any():
             decoded = decoder.decode(chunk, limit - len(body))
             body += decoded
-            if len(body) > limit:
+            received += len(chunk)
+            if max(len(body), received) > limit:
                 raise _too_large(limit)
             digest.update(decoded)
         decoder.finish()
@@ -162,6 +169,7 @@ class HttpSource:
         return SourcePicture(body, _facts(response.headers, digest.hexdigest()))
 
     def _failure(self, url: SourceUrl, error: Exception) -> Exception:
+        reason = "what it sent is not understood"
         if isinstance(getattr(error, "os_error", None), AddressRefused):
             msg = (
                 f"{url.host} leads to an address that is private, local or reserved. "
@@ -170,12 +178,12 @@ class HttpSource:
             return SourceForbidden(msg)
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             reason = "its name does not resolve"
+        elif isinstance(error, aiohttp.ClientSSLError):
+            reason = "its certificate is not valid, or it does not speak TLS"
         elif isinstance(error, aiohttp.ClientConnectorError):
             reason = os.strerror(error.errno).lower() if error.errno else "no connection"
         elif isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
             reason = "the connection closed before the answer was whole"
-        else:
-            reason = "what it sent is not understood"
         msg = f"{url.authority} cannot be fetched from: {reason}."
         return OriginFailed(msg)
 
@@ -184,15 +192,14 @@ def _next_hop(url: SourceUrl, location: str) -> SourceUrl:
     """Read a Location, relative ones too, by the rules that the first address was read by."""
     # A lone surrogate is a byte that was not UTF-8; it is percent-encoded like any other.
     absolute = urljoin(str(url), location.partition("#")[0])
+    if not absolute.lower().startswith(("http://", "https://")):
+        msg = "The origin redirected to what is no web address."
+        raise OriginFailed(msg)
     try:
-        target = urls.parse_source(absolute.encode("utf-8", "surrogateescape"))
+        return urls.parse_source(absolute.encode("utf-8", "surrogateescape"))
     except BadRequest as error:
         msg = f"The origin redirected to what cannot be fetched. {error.detail}"
         raise OriginFailed(msg) from error
-    if target.scheme is Scheme.SAMPLE:
-        msg = "The origin redirected to what is no web address."
-        raise OriginFailed(msg)
-    return target
 
 
 def _refusal(url: SourceUrl, response: aiohttp.ClientResponse) -> OriginRefused | OriginFailed:
@@ -217,18 +224,24 @@ def _too_large(limit: int) -> SourceTooLarge:
     return SourceTooLarge(msg)
 
 
-def _facts(headers: Any, sha256: str) -> SourceFacts:
-    def joined(name: str) -> str | None:
+def _unshared(picture: SourcePicture) -> SourcePicture:
+    """Say of a picture what the redirects on the way to it said: that no cache may keep it."""
+    return replace(picture, facts=replace(picture.facts, cache_control="no-store"))
+
+
+def _facts(headers: Any, sha256: str = "") -> SourceFacts:
+    def fact(name: str, unreadable: str | None = None) -> str | None:
         values = headers.getall(name, [])
-        return ", ".join(values) if values else None
+        joined = ", ".join(values) if values else None
+        return unreadable if joined and len(joined) > _LONGEST_FACT else joined
 
     return SourceFacts(
-        etag=headers.get("ETag"),
-        last_modified=headers.get("Last-Modified"),
-        cache_control=joined("Cache-Control"),
-        expires=headers.get("Expires"),
-        date=headers.get("Date"),
-        age=headers.get("Age"),
-        vary=joined("Vary"),
+        etag=fact("ETag"),
+        last_modified=fact("Last-Modified"),
+        cache_control=fact("Cache-Control", "no-store"),
+        expires=fact("Expires", "0"),
+        date=fact("Date"),
+        age=fact("Age"),
+        vary=fact("Vary", "*"),
         sha256=sha256,
     )

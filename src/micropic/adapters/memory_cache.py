@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 from micropic.domain.lru import LruIndex
 from micropic.domain.model import Preview
 
 _OVERHEAD = 1536
-"""Bytes an entry costs beside its body: the key, the objects, the header fields. Measured."""
+"""Bytes that the objects of an entry cost beside what they hold."""
 
 
 class MemoryCache:
@@ -23,10 +25,16 @@ class MemoryCache:
     async def put(self, key: str, preview: Preview) -> None:
         """Keep a preview, in the place of an older one."""
         self._previews[key] = preview
-        for evicted in self._index.add(key, len(preview.body) + _OVERHEAD):
+        for evicted in self._index.add(key, _size(key, preview)):
             del self._previews[evicted]
 
     async def delete(self, key: str) -> None:
         """Forget a preview, if it is here."""
         if self._index.remove(key):
             del self._previews[key]
+
+
+def _size(key: str, preview: Preview) -> int:
+    """Give the bytes that an entry takes up, near enough."""
+    facts = sum(len(fact) for fact in astuple(preview.source) if fact is not None)
+    return len(preview.body) + len(key) + facts + _OVERHEAD

@@ -6,7 +6,7 @@
 | `Vary` by a header that clients choose, or `*` | no | | 4.1 |
 | `s-maxage=N` | yes | N less `Age`, a day at most | 5.2.2.10 |
 | `max-age=N` | yes | N less `Age`, a day at most | 5.2.2.1 |
-| `Expires` | yes | until then, a day at most | 5.3 |
+| `Expires` | yes | from `Date` until then, less `Age`, a day at most | 5.3 |
 | nothing | yes | a day | 4.2.2 |
 
 What would be stale at once is not stored: a stale preview cannot be revalidated here.
@@ -31,14 +31,15 @@ def lifetime(facts: SourceFacts) -> float:
     directives = parse_cache_control(facts.cache_control)
     if directives.keys() & {"no-store", "private", "no-cache"} or _varies(facts.vary):
         return 0.0
+    age = _seconds(facts.age) or 0.0
     for name in ("s-maxage", "max-age"):
         if name in directives:
             # RFC 9111, 4.2.1: what cannot be read is best taken as stale.
-            return _within_a_day((_seconds(directives[name]) or 0.0) - (_seconds(facts.age) or 0.0))
+            return _within_a_day((_seconds(directives[name]) or 0.0) - age)
     if facts.expires is not None:
         expires, date = _timestamp(facts.expires), _timestamp(facts.date)
         # RFC 9111, 5.3: an invalid date, such as "0", is one in the past.
-        return 0.0 if expires is None or date is None else _within_a_day(expires - date)
+        return 0.0 if expires is None or date is None else _within_a_day(expires - date - age)
     return DAY
 
 

@@ -26,10 +26,16 @@ _OURS = {
     "host", "range", "accept", "accept-encoding", "expect", "cdn-loop",
     "content-length", "content-type", "content-encoding",
 }  # fmt: skip
-_ABOUT_THE_WAY = {"forwarded", "x-real-ip"}
+_ABOUT_THE_WAY = {
+    "forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-host",
+}  # fmt: skip
 _METADATA = {"metadata", "metadata-flavor", "x-google-metadata-request"}
 _NEVER = frozenset(_HOP_BY_HOP | _OURS | _ABOUT_THE_WAY | _METADATA)
-_NEVER_PREFIXES = ("proxy-", "x-forwarded-", "if-", "x-aws-ec2-metadata-", "x-aliyun-ecs-metadata-")
+_NEVER_PREFIXES = (
+    "proxy-", "x-forwarded-", "if-", "x-aws-ec2-metadata-", "x-aliyun-ecs-metadata-",
+    # These can make an origin answer for another address than the one that it is asked for.
+    "x-original-", "x-rewrite-", "x-http-method",
+)  # fmt: skip
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -53,9 +59,14 @@ def forwardable(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     kept = [
         (name, value)
         for name, value in decoded
-        if name not in _NEVER and name not in connection and not name.startswith(_NEVER_PREFIXES)
+        if name not in connection and not _stays_here(name.replace("_", "-"))
     ]
     return (*kept, ("cdn-loop", ", ".join([*loop, CDN_ID])))
+
+
+def _stays_here(name: str) -> bool:
+    """Tell whether a field never goes to an origin; to many of them `_` in it is a `-`."""
+    return name in _NEVER or name.startswith(_NEVER_PREFIXES)
 
 
 def without_credentials(headers: Headers) -> Headers:

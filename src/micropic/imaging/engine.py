@@ -33,20 +33,24 @@ def render(
         NotAnImage, BrokenImage, TooManyPixels, TooMuchMemory: by what is wrong with `data`.
 
     """
+    try:
+        return _render(data, transform, max_pixels)
+    except MemoryError as error:
+        msg = "Rendering the picture takes more memory than render.max_memory allows."
+        raise TooMuchMemory(msg) from error
+
+
+def _render(data: bytes | memoryview, transform: Transform, max_pixels: int) -> Encoded:
     picture = probe(data, max_pixels)
     output = geometry.output_size(picture.size, transform.mode, transform.size)
     whole = geometry.whole_size(picture.size, transform.mode, transform.size)
     scales_freely = picture.kind is Kind.SVG and whole.width * whole.height <= max_pixels
     if whole.width > picture.size.width and not scales_freely:
         whole = picture.size  # what has pixels is enlarged after the cut, not before
-    try:
-        decode = jpeg.decode if picture.plain else vips.decode
-        pixels = decode(data, picture, whole)
-        box = _cut(pixels, output, transform)
-        body = jpeg.encode(vips.resample(pixels, box, output), transform.quality)
-    except MemoryError as error:
-        msg = "Rendering the picture takes more memory than render.max_memory allows."
-        raise TooMuchMemory(msg) from error
+    decode = jpeg.decode if picture.plain else vips.decode
+    pixels = decode(data, picture, whole)
+    box = _cut(pixels, output, transform)
+    body = jpeg.encode(vips.resample(pixels, box, output), transform.quality)
     return Encoded(body, "image/jpeg", output)
 
 

@@ -8,7 +8,6 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-import PIL
 import pyvips
 from PIL import Image
 
@@ -25,7 +24,6 @@ class Kind(StrEnum):
     WEBP = "WebP"
     GIF = "GIF"
     AVIF = "AVIF"
-    HEIC = "HEIC"
     TIFF = "TIFF"
     BMP = "BMP"
     ICO = "ICO"
@@ -57,11 +55,11 @@ class Picture:
         return displayed(self.stored, self.orientation)
 
 
+Image.MAX_IMAGE_PIXELS = None  # `probe` has a limit of its own, and an error for it
+
 _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE
 )
-_HEIF_BRANDS = {b"avif": Kind.AVIF, b"avis": Kind.AVIF, b"heic": Kind.HEIC, b"heix": Kind.HEIC,
-                b"mif1": Kind.HEIC, b"msf1": Kind.HEIC}  # fmt: skip
 _SIGNATURES: list[tuple[bytes, Kind]] = [
     (b"\xff\xd8\xff", Kind.JPEG),
     (b"\x89PNG\r\n\x1a\n", Kind.PNG),
@@ -79,6 +77,7 @@ _OTHERS: list[tuple[re.Pattern[bytes], str]] = [
     (re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "), "JPEG XL"),
     (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), "JPEG 2000"),
     (re.compile(rb"8BPS"), "a Photoshop document"),
+    (re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL), "HEIC"),
     (re.compile(rb"....ftyp", re.DOTALL), "a video"),
     (re.compile(rb"\x1a\x45\xdf\xa3"), "a video (Matroska or WebM)"),
     (re.compile(rb"PK\x03\x04"), "a ZIP archive"),
@@ -92,7 +91,6 @@ _LOADERS = {
     Kind.WEBP: "webpload_buffer",
     Kind.GIF: "gifload_buffer",
     Kind.AVIF: "heifload_buffer",
-    Kind.HEIC: "heifload_buffer",
     Kind.TIFF: "tiffload_buffer",
     Kind.SVG: "svgload_buffer",
 }
@@ -132,8 +130,8 @@ def sniff(head: bytes) -> Kind:
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Kind.WEBP
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
-        return Kind.AVIF if b"avif" in head[8:64] else _HEIF_BRANDS[head[8:12]]
+    if head[4:8] == b"ftyp" and re.search(rb"avi[fs]", head[8:64]):
+        return Kind.AVIF
     if _SVG.match(head) and b"<svg" in head:
         return Kind.SVG
     found = next(
@@ -168,7 +166,9 @@ def open_pillow(kind: Kind, data: bytes | memoryview) -> Image.Image:
     """
     try:
         return Image.open(io.BytesIO(data), formats=[kind.value])
-    except (PIL.UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers let many kinds out
         raise broken(kind) from error
 
 

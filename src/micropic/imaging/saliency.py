@@ -33,7 +33,8 @@ def place_salient(pixels: Pixels, window: Size) -> Box:
     if picture == window:
         return Box(0, 0, *window)
     step = -(-max(picture) // _SIDE)
-    salient = saliency(pixels[step // 2 :: step, step // 2 :: step])
+    down, along = min(step, height), min(step, width)
+    salient = saliency(pixels[down // 2 :: down, along // 2 :: along])
     # A window of the largest size that fits has room to move along one side alone.
     along_x = picture.width - window.width >= picture.height - window.height
     share = window.width / picture.width if along_x else window.height / picture.height

@@ -140,7 +140,8 @@ class RenderSlots:
         try:
             return await process.receive(timeout)
         finally:
-            self._idle.put_nowait(process)
+            if process.usable:
+                self._idle.put_nowait(process)
 
     def _settle(self, job: asyncio.Task[Any]) -> None:
         self._jobs.discard(job)
@@ -182,7 +183,7 @@ class _Process(asyncio.Protocol):
         self._body = body
         self._received = bytearray()
         self._used = 0
-        self._reply: asyncio.Future[_Reply] = loop.create_future()
+        self._reply: asyncio.Future[_Reply] = loop.create_future()  # to its first word
         self._transport: asyncio.Transport
         self._process: asyncio.subprocess.Process
         self._killed = False
@@ -219,7 +220,7 @@ class _Process(asyncio.Protocol):
         await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                await process._next_reply()
+                await process._reply
         except (TimeoutError, RenderCrashed) as error:
             await process.stop()
             msg = "a render process ended, or hung, at its start"
@@ -239,6 +240,7 @@ class _Process(asyncio.Protocol):
 
     def send(self, body: bytes | bytearray, transform: Transform) -> None:
         """Hand a picture over."""
+        self._reply = asyncio.get_running_loop().create_future()
         self._used = len(body)
         _write(self._body, body)
         request = {"transform": urls.build_transform(transform), "length": len(body)}
@@ -248,7 +250,7 @@ class _Process(asyncio.Protocol):
         """Give the preview's media type and bytes; kill the process if that takes too long."""
         try:
             async with asyncio.timeout(timeout):
-                reply, preview = await self._next_reply()
+                reply, preview = await self._reply
         except TimeoutError:
             self.kill()
             msg = f"The picture could not be rendered within {max(timeout, 0):.1f} s."
@@ -256,13 +258,6 @@ class _Process(asyncio.Protocol):
         if "error" in reply:
             raise from_wire(reply["error"])
         return reply["media_type"], preview
-
-    async def _next_reply(self) -> _Reply:
-        try:
-            return await self._reply
-        finally:
-            if not self.gone.done():
-                self._reply = asyncio.get_running_loop().create_future()
 
     def kill(self) -> None:
         """End the process at once."""

@@ -81,7 +81,9 @@ def _thumbnail(data: bytes | memoryview, picture: Picture, whole: Size) -> pyvip
 def _load_pillow(data: bytes | memoryview, kind: Kind) -> pyvips.Image:
     try:
         decoded = np.asarray(open_pillow(kind, data).convert("RGBA"))
-    except (OSError, ValueError, SyntaxError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers let many kinds out
         raise broken(kind) from error
     return _image(decoded).copy(interpretation=pyvips.Interpretation.SRGB)
 

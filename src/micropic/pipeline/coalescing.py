@@ -6,18 +6,19 @@ import asyncio
 import time
 from dataclasses import replace
 
-from micropic.domain.errors import DeadlineExceeded, OriginTimeout, RenderTimeout
-from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.errors import DeadlineExceeded, OriginRefused, OriginTimeout, RenderTimeout
+from micropic.domain.model import Headers, Preview, PreviewRequest
 from micropic.ports import Previewer
 
 _OUT_OF_TIME = (DeadlineExceeded, OriginTimeout, RenderTimeout)
 
 
 class _Work:
-    """A task and how many callers wait for it."""
+    """A task, the headers that it asks its origin with, and how many callers wait for it."""
 
-    def __init__(self, task: asyncio.Task[Preview]) -> None:
+    def __init__(self, task: asyncio.Task[Preview], headers: Headers) -> None:
         self.task = task
+        self.headers = headers
         self.waiters = 0
 
 
@@ -25,7 +26,9 @@ class Coalescing:
     """Joins equal requests that are under way at the same time.
 
     The work runs in a task of its own: a caller that leaves does not stop the others, and
-    when the last one has left the work is cancelled.
+    when the last one has left the work is cancelled. What turns out to be for one client alone
+    (no cache may keep it, or the origin refused headers that differ) is not shared: each caller
+    that joined then does the work for itself.
     """
 
     def __init__(self, inner: Previewer) -> None:
@@ -34,19 +37,26 @@ class Coalescing:
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Join the work under way for an equal request, or begin it."""
-        while (work := self._under_way.get(request.key)) is not None:
-            try:
-                preview = await self._wait(request.key, work)
-            except _OUT_OF_TIME:
-                # The work had the time of the caller that began it, which came earlier.
-                if request.deadline <= time.monotonic():
-                    raise
-            else:
+        work = self._under_way.get(request.key)
+        if work is None or work.task.done():
+            return await self._wait(request.key, self._begin(request))
+        try:
+            preview = await self._wait(request.key, work)
+        except _OUT_OF_TIME:
+            # The work had the time of the caller that began it, which came earlier.
+            if request.deadline <= time.monotonic():
+                raise
+            return await self.preview(request)
+        except OriginRefused:
+            if request.headers == work.headers:
+                raise
+        else:
+            if preview.lifetime > 0:
                 return replace(preview, provenance=replace(preview.provenance, collapsed=True))
-        return await self._wait(request.key, self._begin(request))
+        return await self._inner.preview(request)
 
     def _begin(self, request: PreviewRequest) -> _Work:
-        work = _Work(asyncio.create_task(self._inner.preview(request)))
+        work = _Work(asyncio.create_task(self._inner.preview(request)), request.headers)
         self._under_way[request.key] = work
         work.task.add_done_callback(lambda task: self._settle(request.key, work, task))
         return work

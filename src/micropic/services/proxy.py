@@ -11,10 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response as StarletteResponse
 from starlette.routing import BaseRoute
 
 from micropic.domain import headers, urls
@@ -24,6 +20,7 @@ from micropic.ports import Previewer
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
 from micropic.web.responses import Response, from_preview
+from micropic.web.routed import routed
 
 _METHODS = {"GET", "HEAD"}
 _PREVIEW_PATHS = tuple(f"/{mode}/".encode() for mode in Mode)
@@ -54,9 +51,7 @@ class ProxyApp:
         self._options = options
         self._watches = ClientWatches()
         self._log = structlog.get_logger().bind()  # bound once: it is called for every request
-        self._rest = Starlette(
-            routes=routes, exception_handlers={404: _not_found, 405: _method_not_allowed}
-        )
+        self._rest = routed(routes)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request (ASGI 3)."""
@@ -181,21 +176,3 @@ def _request_id(fields: Sequence[tuple[bytes, bytes]]) -> str:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
     return os.urandom(8).hex()
-
-
-async def _not_found(request: Request, _: Exception) -> StarletteResponse:
-    path = request.scope["raw_path"].decode("utf-8", "replace")
-    return _as_starlette(problems.not_found(path, request.scope["request_id"]))
-
-
-async def _method_not_allowed(request: Request, error: Exception) -> StarletteResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 # Starlette's own, by its status
-    allowed = (error.headers or {}).get("Allow", "")
-    return _as_starlette(
-        problems.method_not_allowed(request.method, allowed, request.scope["request_id"])
-    )
-
-
-def _as_starlette(response: Response) -> StarletteResponse:
-    fields = {name.decode(): value.decode("latin-1") for name, value in response.headers}
-    return StarletteResponse(response.body, response.status, fields)

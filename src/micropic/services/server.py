@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BACKLOG = 2048
+_LONGEST_HEAD = 64 * 1024
+"""Bytes that a request's line and header fields may take up."""
 _STOP_TIMEOUT = 10
 """Seconds in which requests under way may end when the service stops."""
 
@@ -62,7 +65,7 @@ async def serve(listeners: Sequence[Listener]) -> None:
 def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",  # h11 keeps fragments and absolute-form targets
+        http=_Protocol,  # h11, the other choice, keeps fragments and absolute-form targets
         ws="none",
         lifespan="off",
         log_config=None,
@@ -72,6 +75,33 @@ def _config(app: Any) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_STOP_TIMEOUT,
     )
+
+
+class _Protocol(HttpToolsProtocol):
+    """Bounds what comes before a request's body, which uvicorn takes without end."""
+
+    _head = 0
+    _in_head = True
+
+    def on_message_begin(self) -> None:
+        """Count from here."""
+        self._head = 0
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Count no more."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a request whose line and fields have grown too long."""
+        if self._in_head:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD:
+                self.send_400_response("The request's header is too long.")
+                return
+        super().data_received(data)
 
 
 class _Server(uvicorn.Server):

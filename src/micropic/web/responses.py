@@ -33,9 +33,9 @@ def from_preview(preview: Preview, request: PreviewRequest, now: float) -> Respo
     """Turn a preview into an answer; `now` in seconds of the Unix epoch."""
     provenance = preview.provenance
     cache_status = _CACHE_STATUS[provenance.cache]
-    if provenance.collapsed:
-        cache_status += b"; collapsed"
     hit = provenance.cache is CacheResult.HIT
+    if provenance.collapsed and not hit:  # RFC 9211, 2.6: it speaks of what was forwarded
+        cache_status += b"; collapsed"
     fields = [
         (b"content-type", preview.media_type.encode()),
         (b"content-disposition", _disposition(request.source.target, preview.media_type)),

@@ -7,7 +7,8 @@ const status = byId("status");
 function path() {
   const { mode, width, height, gravity, source } = Object.fromEntries(new FormData(form));
   const written = source.trim();
-  const address = written.startsWith("sample:") ? written : encodeURIComponent(written);
+  const whole = /^(https?:|sample:)/i.test(written) ? written : `http://${written}`;
+  const address = whole.startsWith("sample:") ? whole : encodeURIComponent(whole);
   return `/${mode}/${width}/${height}/g=${gravity}/${address}`;
 }
 

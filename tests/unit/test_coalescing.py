@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from micropic.domain.errors import OriginRefused, OriginTimeout, Overloaded
+from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.urls import DEFAULT, build_path, parse_path
+from micropic.pipeline.admission import Admission
+from micropic.pipeline.coalescing import Coalescing
+
+TRANSFORM, SOURCE = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
+
+
+class Inner:
+    """Answers each request when it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[asyncio.Future[Preview]] = []
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        assert request.source == SOURCE
+        self.calls.append(asyncio.get_running_loop().create_future())
+        return await self.calls[-1]
+
+
+def asked(agent: str = "a", left: float = 60.0) -> PreviewRequest:
+    key = build_path(TRANSFORM, SOURCE)
+    headers = (("user-agent", agent),)
+    return PreviewRequest(TRANSFORM, SOURCE, key, headers=headers, deadline=time.monotonic() + left)
+
+
+def made(lifetime: float = 60.0) -> Preview:
+    return Preview(b"x", "image/jpeg", 0.0, lifetime)
+
+
+async def turns(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 # each turn of the loop is a chance
+            await asyncio.sleep(0)
+
+
+async def test_equal_requests_are_joined_and_told_so() -> None:
+    inner = Inner()
+    stack = Coalescing(inner)
+    tasks = [asyncio.create_task(stack.preview(asked(str(n)))) for n in range(5)]
+    await turns(lambda: bool(inner.calls))
+    inner.calls[0].set_result(made())
+    collapsed = [(await task).provenance.collapsed for task in tasks]
+    assert collapsed == [False, True, True, True, True]
+    assert len(inner.calls) == 1
+
+
+async def test_one_who_leaves_does_not_stop_the_others_and_the_last_one_does() -> None:
+    inner = Inner()
+    stack = Coalescing(inner)
+    first, second = (asyncio.create_task(stack.preview(asked())) for _ in range(2))
+    await turns(lambda: bool(inner.calls))
+    first.cancel()
+    await asyncio.wait([first])
+    assert not inner.calls[0].cancelled()
+    second.cancel()
+    await turns(inner.calls[0].cancelled)
+
+
+async def test_what_no_cache_may_keep_is_not_shared() -> None:
+    inner = Inner()
+    stack = Coalescing(inner)
+    tasks = [asyncio.create_task(stack.preview(asked(agent))) for agent in "ab"]
+    await turns(lambda: bool(inner.calls))
+    inner.calls[0].set_result(made(lifetime=0))
+    await turns(lambda: len(inner.calls) == 2)
+    inner.calls[1].set_result(made())
+    assert not (await tasks[1]).provenance.collapsed
+
+
+async def test_a_refusal_is_shared_only_among_equal_headers() -> None:
+    inner = Inner()
+    stack = Coalescing(inner)
+    tasks = [asyncio.create_task(stack.preview(asked(agent))) for agent in "aab"]
+    await turns(lambda: bool(inner.calls))
+    inner.calls[0].set_exception(OriginRefused("no", 403, {}))
+    await turns(lambda: len(inner.calls) == 2)
+    inner.calls[1].set_result(made())
+    for task in tasks[:2]:
+        with pytest.raises(OriginRefused):
+            await task
+    assert (await tasks[2]).body == b"x"
+
+
+async def test_a_timeout_of_the_first_is_not_that_of_who_came_later() -> None:
+    inner = Inner()
+    stack = Coalescing(inner)
+    early = asyncio.create_task(stack.preview(asked(left=0)))
+    await turns(lambda: bool(inner.calls))
+    late = [asyncio.create_task(stack.preview(asked())) for _ in range(3)]
+    await asyncio.sleep(0)
+    inner.calls[0].set_exception(OriginTimeout("slow"))
+    with pytest.raises(OriginTimeout):
+        await early
+    await turns(lambda: len(inner.calls) == 2)
+    inner.calls[1].set_result(made())
+    assert [(await task).body for task in late] == [b"x"] * 3
+    assert len(inner.calls) == 2
+
+
+async def test_a_request_in_the_very_turn_of_a_timeout_does_not_spin() -> None:
+    inner = Inner()
+    stack = Coalescing(inner)
+    early = asyncio.create_task(stack.preview(asked(left=0)))
+    await turns(lambda: bool(inner.calls))
+    inner.calls[0].set_exception(OriginTimeout("slow"))
+    late = asyncio.create_task(stack.preview(asked()))
+    await turns(lambda: len(inner.calls) == 2)
+    inner.calls[1].set_result(made())
+    assert (await late).body == b"x"
+    with pytest.raises(OriginTimeout):
+        await early
+
+
+async def test_one_more_than_the_limit_is_refused_at_once() -> None:
+    inner = Inner()
+    stack = Admission(2, inner)
+    tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(2)]
+    await turns(lambda: len(inner.calls) == 2)
+    with pytest.raises(Overloaded):
+        await stack.preview(asked())
+    for call in inner.calls:
+        call.set_result(made())
+    await asyncio.gather(*tasks)
+    third = asyncio.create_task(stack.preview(asked()))
+    await turns(lambda: len(inner.calls) == 3)
+    inner.calls[2].set_result(made())
+    assert (await third).body == b"x"
