@@ -32,6 +32,7 @@ import structlog
 from micropic.domain import urls
 from micropic.domain.errors import DeadlineExceeded, RenderCrashed, RenderTimeout, from_wire
 from micropic.domain.model import Rendered, Transform
+from micropic.imaging import memory_file
 from micropic.imaging.engine import DEFAULT_MAX_PIXELS
 
 log = structlog.get_logger()
@@ -242,7 +243,7 @@ class _Process(asyncio.Protocol):
         """Hand a picture over."""
         self._reply = asyncio.get_running_loop().create_future()
         self._used = len(body)
-        _write(self._body, body)
+        memory_file.write(self._body, body)
         request = {"transform": urls.build_transform(transform), "length": len(body)}
         self._transport.write(json.dumps(request).encode() + b"\n")
 
@@ -312,9 +313,3 @@ def _crashed() -> RenderCrashed:
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
     return kept | _ONE_THREAD
-
-
-def _write(descriptor: int, data: bytes | bytearray) -> None:
-    view, offset = memoryview(data), 0
-    while offset < len(view):
-        offset += os.pwrite(descriptor, view[offset:], offset)

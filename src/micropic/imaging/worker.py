@@ -10,7 +10,6 @@ import ctypes
 import gc
 import json
 import mmap
-import os
 import resource
 import signal
 import socket
@@ -20,7 +19,7 @@ from typing import Any
 from micropic.domain import urls
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Transform
-from micropic.imaging import engine
+from micropic.imaging import engine, memory_file
 from micropic.imaging.vips import restrict_loaders
 
 _PR_SET_PDEATHSIG = 1
@@ -49,7 +48,7 @@ def _answer(request: dict[str, Any], body: int, max_pixels: int) -> dict[str, An
         preview = _render(body, request["length"], transform, max_pixels)
     except MicropicError as error:
         return {"error": error.to_wire()}
-    _write(body, preview.body)
+    memory_file.write(body, preview.body)
     return {"length": len(preview.body), "media_type": preview.media_type}
 
 
@@ -58,12 +57,6 @@ def _render(body: int, length: int, transform: Transform, max_pixels: int) -> en
         return engine.render(b"", transform, max_pixels)
     with mmap.mmap(body, length, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
         return engine.render(view, transform, max_pixels)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view, offset = memoryview(data), 0
-    while offset < len(view):
-        offset += os.pwrite(descriptor, view[offset:], offset)
 
 
 def main() -> None:
