@@ -59,7 +59,7 @@ class Cache(Protocol):
     """
 
     async def get(self, key: str) -> Preview | None:
-        """Give the preview as it was put, or None."""
+        """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
         ...
 
     async def put(self, key: str, preview: Preview) -> None:

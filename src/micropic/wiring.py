@@ -22,7 +22,7 @@ from micropic.imaging.probe import ACCEPT
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.admission import Admission
 from micropic.pipeline.bypass import PrivateBypass
-from micropic.pipeline.caching import Caching
+from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.local import Local
 from micropic.ports import Previewer, Source
@@ -65,12 +65,14 @@ async def run_embedded(settings: Settings) -> None:
 def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer:
     """Stack what many clients share.
 
-    Memory stands before the joining, so that a hit there costs no task; between a miss there
-    and the joining nothing is awaited, so that no request slips between the two.
+    Both look-ups stand before the joining, so that a hit costs no task. What is made is on disk
+    before the joined work is over, and what is missing there is so at once: no request finds
+    neither the one nor the other.
     """
-    shared: Previewer = Coalescing(Caching(cache, inner))
+    shared: Previewer = Lookup(cache, Coalescing(Keeping(cache, inner)))
     if settings.cache.memory:
-        shared = Caching(MemoryCache(settings.cache.memory), shared)
+        memory = MemoryCache(settings.cache.memory)
+        shared = Lookup(memory, Keeping(memory, shared))
     return shared
 
 

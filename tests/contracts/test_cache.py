@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from micropic.adapters import disk_cache
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.domain.freshness import lifetime
@@ -22,9 +23,13 @@ THREE = 3 * BODY + BODY // 2
 """Room for three entries and not for four."""
 
 
-@pytest.fixture(params=["memory", "disk"])
-def make_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeCache]:
+@pytest.fixture(params=["memory", "disk", "disk, read by threads"])
+def make_cache(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakeCache]:
     """Make a cache that holds so many bytes."""
+    if request.param == "disk, read by threads":
+        monkeypatch.setattr(disk_cache, "read_cached", lambda _: None)
     with ExitStack() as stack:
 
         def make(max_bytes: int) -> Cache:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from concurrent.futures import Future
 from pathlib import Path
 
-from tests.support.client import Answer
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService, micropic
@@ -117,26 +115,30 @@ def test_the_cache_stays_within_its_bytes(start_service: StartService, origin: O
     assert service.get(f"/fill/89/89/{source}").cache_status == "micropic; hit"
 
 
-def test_a_kill_while_it_works_leaves_whole_previews(
+def test_kills_while_it_works_leave_whole_previews(
     start_service: StartService, origin: Origin
 ) -> None:
     service = start_service(CACHE_MEMORY="0")
     source = origin.on("/a", Reply(photo()))
-    sides = range(16, 256)
-    with service.crowd(60) as crowd:
-        answers: list[Future[Answer]] = [crowd.ask(f"/fill/{s}/{s}/{source}") for s in sides]
-        wait_until(lambda: len(entries(service)) > 40)
-        service.kill()
-    assert any(answer.exception() for answer in answers), "nothing was under way any more"
-    service.start()
+    sizes = [f"/fill/{width}/{height}" for width in range(16, 41) for height in range(16, 56)]
+    assert len(sizes) == 1000
+    under_way = 0
+    for least in (50, 250, 450, 650, 850):
+        with service.crowd(60) as crowd:
+            answers = [crowd.ask(f"{size}/{source}") for size in sizes]
+            wait_until(lambda least=least: len(entries(service)) > least)  # type: ignore[misc]
+            service.kill()
+        under_way += sum(answer.exception() is not None for answer in answers)
+        service.start()
+    assert under_way > 100, "nothing was under way any more"
+    kept = len(entries(service))
     with service.crowd(8) as crowd:
-        again = {side: crowd.ask(f"/fill/{side}/{side}/{source}") for side in sides}
+        again = [crowd.ask(f"{size}/{source}") for size in sizes]
         # Under another name the same picture is rendered afresh.
         twin = origin.on("/twin", Reply(photo()))
-        fresh = {side: crowd.ask(f"/fill/{side}/{side}/{twin}") for side in sides}
-    for side, answer in again.items():
-        assert answer.result().picture.size == (side, side)
-        assert answer.result().body == fresh[side].result().body
-    assert sum(a.result().cache_status == "micropic; hit" for a in again.values()) >= 40
+        fresh = [crowd.ask(f"{size}/{twin}") for size in sizes]
+    for one, other in zip(again, fresh, strict=True):
+        assert one.result().body == other.result().body
+    assert sum(answer.result().cache_status == "micropic; hit" for answer in again) == kept
     assert service.events("cache_entry_corrupt") == []
     assert list((service.cache / "tmp").iterdir()) == []

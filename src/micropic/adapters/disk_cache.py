@@ -7,7 +7,8 @@
 ```
 
 An entry's modification time is when it was last used: the order is found again after a
-restart. The index lives on the event loop, files are touched in threads of the cache's own.
+restart, but for the last second before a crash. The index lives on the event loop; files are
+touched in threads of the cache's own, unless the kernel has them in memory.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
 
+from micropic.adapters.cached_read import read_cached
 from micropic.adapters.entry import VERSION, CorruptEntryError, pack, unpack
 from micropic.adapters.file_threads import FileThreads
 from micropic.domain.lru import LruIndex
@@ -34,6 +36,8 @@ log = structlog.get_logger()
 
 _BLOCK = 4096
 _THREADS = 4
+_MARK_INTERVAL = 1.0
+"""Seconds."""
 _FOLDERS = [f"{n:02x}" for n in range(256)]
 _FILE_NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -60,16 +64,21 @@ class DiskCache:
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = _own(directory)
         self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
+        self._used: dict[bytes, int] = {}
+        self._marking: asyncio.TimerHandle | None = None
         self._recover()
         self._threads = FileThreads(_THREADS)
 
     async def get(self, key: str) -> Preview | None:
-        """Give the preview as it was put, or None."""
+        """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
         name = _name(key)
         if not self._index.touch(name):
             return None
         try:
-            stored_key, preview = await self._threads.run(self._read, name)
+            data = read_cached(self._path(name))
+            if data is None:
+                data = await self._threads.run(self._read, name)
+            stored_key, preview = unpack(data)
         except CorruptEntryError:
             log.warning("cache_entry_corrupt", file=str(self._path(name)))
             await self._drop(name)
@@ -80,6 +89,7 @@ class DiskCache:
         except OSError as error:
             log.warning("cache_read_failed", error=str(error))
             return None
+        self._mark_soon(name)
         return preview if stored_key == key else None
 
     async def put(self, key: str, preview: Preview) -> None:
@@ -115,12 +125,27 @@ class DiskCache:
 
     def close(self) -> None:
         """Finish what is being written and give up the directory."""
+        if self._marking:
+            self._marking.cancel()
         self._threads.close()
+        self._mark(self._used)
         os.close(self._lock)
 
     async def _drop(self, name: bytes) -> None:
         self._index.remove(name)
         await self._threads.run(self._unlink, [name])
+
+    def _mark_soon(self, name: bytes) -> None:
+        """Note that an entry was used; files are marked so together, once in a while."""
+        if not self._used:
+            loop = asyncio.get_running_loop()
+            self._marking = loop.call_later(_MARK_INTERVAL, self._mark_used)
+        # The kernel's own time stamps are some milliseconds coarse: too coarse for an order.
+        self._used[name] = time.time_ns()
+
+    def _mark_used(self) -> None:
+        used, self._used = self._used, {}
+        self._threads.run(self._mark, used)
 
     # --- at the start ------------------------------------------------------------------------
 
@@ -146,16 +171,15 @@ class DiskCache:
         digits = name.hex()
         return f"{self._root}/{digits[:2]}/{digits}"
 
-    def _read(self, name: bytes) -> tuple[str, Preview]:
-        path = self._path(name)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            data = _read_all(descriptor)
-            with contextlib.suppress(OSError):  # read-only by now: the order is not worth a miss
-                _mark_used(descriptor)
-        finally:
-            os.close(descriptor)
-        return unpack(data)
+    def _read(self, name: bytes) -> bytes:
+        with open(self._path(name), "rb", buffering=0) as file:  # noqa: PTH123 # half the time of Path
+            return file.read()
+
+    def _mark(self, used: Mapping[bytes, int]) -> None:
+        """Set when entries were last used, in ns of the Unix epoch."""
+        for name, now in used.items():
+            with contextlib.suppress(OSError):  # evicted by now, or all is read-only
+                os.utime(self._path(name), ns=(now, now))
 
     def _write(self, name: bytes, *pieces: bytes) -> None:
         temporary = f"{self._tmp}/{next(self._names)}"
@@ -163,7 +187,8 @@ class DiskCache:
             with open(temporary, "xb", buffering=0) as file:  # noqa: PTH123 # half the time of Path
                 for piece in pieces:
                     _write_all(file.fileno(), piece)
-                _mark_used(file.fileno())
+                now = time.time_ns()
+                os.utime(file.fileno(), ns=(now, now))
             os.rename(temporary, self._path(name))  # noqa: PTH104
         except OSError:
             with contextlib.suppress(OSError):
@@ -194,20 +219,6 @@ def _name(key: str) -> bytes:
 def _on_disk(size: int) -> int:
     """Round up to the blocks that a file of `size` bytes takes up."""
     return -(-size // _BLOCK) * _BLOCK
-
-
-def _mark_used(descriptor: int) -> None:
-    # The kernel's own time stamps are some milliseconds coarse: too coarse for an order.
-    now = time.time_ns()
-    os.utime(descriptor, ns=(now, now))
-
-
-def _read_all(descriptor: int) -> bytes:
-    size = os.fstat(descriptor).st_size
-    data = os.read(descriptor, size)
-    while len(data) < size and (more := os.read(descriptor, size - len(data))):
-        data += more
-    return data
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

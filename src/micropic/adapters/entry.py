@@ -18,12 +18,13 @@ Numbers are big-endian. A file of another version is dropped like a damaged one:
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from dataclasses import fields
 
+import orjson
+
 from micropic.domain.freshness import lifetime
-from micropic.domain.model import Preview, SourceFacts
+from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
 
 VERSION = 1
 
@@ -39,17 +40,17 @@ class CorruptEntryError(Exception):
 def pack(key: str, preview: Preview) -> tuple[bytes, bytes]:
     """Give an entry in two pieces: all that comes before the body, and the body."""
     facts = {name: value for name in _FACTS if (value := getattr(preview.source, name)) is not None}
-    header = json.dumps(
+    header = orjson.dumps(
         {
             "key": key,
             "media_type": preview.media_type,
             "stored_at": preview.stored_at,
             "source": facts,
         }
-    ).encode()
-    prefix = _PREFIX.pack(
-        _MAGIC, VERSION, 0, len(header), len(preview.body), _digest(header, preview.body)
     )
+    digest = hashlib.sha256(header)
+    digest.update(preview.body)
+    prefix = _PREFIX.pack(_MAGIC, VERSION, 0, len(header), len(preview.body), digest.digest())
     return prefix + header, preview.body
 
 
@@ -66,19 +67,15 @@ def unpack(data: bytes) -> tuple[str, Preview]:
     start = _PREFIX.size + header_length
     if (magic, version) != (_MAGIC, VERSION) or len(data) != start + body_length:
         raise CorruptEntryError
-    header, body = data[_PREFIX.size : start], data[start:]
-    if _digest(header, body) != digest:
+    if hashlib.sha256(memoryview(data)[_PREFIX.size :]).digest() != digest:
         raise CorruptEntryError
+    body = data[start:]
     try:
-        meta = json.loads(header)
+        meta = orjson.loads(data[_PREFIX.size : start])
         source = SourceFacts(**meta["source"])
-        preview = Preview(body, meta["media_type"], meta["stored_at"], lifetime(source), source)
+        preview = Preview(
+            body, meta["media_type"], meta["stored_at"], lifetime(source), source, FROM_CACHE
+        )
         return meta["key"], preview
     except (ValueError, TypeError, KeyError) as error:
         raise CorruptEntryError from error
-
-
-def _digest(header: bytes, body: bytes) -> bytes:
-    digest = hashlib.sha256(header)
-    digest.update(body)
-    return digest.digest()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 from micropic.domain.lru import LruIndex
-from micropic.domain.model import Preview
+from micropic.domain.model import FROM_CACHE, Preview
 
 _OVERHEAD = 1536
 """Bytes that the objects of an entry cost beside what they hold."""
@@ -19,12 +19,13 @@ class MemoryCache:
         self._previews: dict[str, Preview] = {}
 
     async def get(self, key: str) -> Preview | None:
-        """Give the preview as it was put, or None."""
+        """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
         return self._previews[key] if self._index.touch(key) else None
 
     async def put(self, key: str, preview: Preview) -> None:
         """Keep a preview, in the place of an older one."""
-        self._previews[key] = preview
+        # Said once here, not at each hit.
+        self._previews[key] = replace(preview, provenance=FROM_CACHE)
         for evicted in self._index.add(key, _size(key, preview)):
             del self._previews[evicted]
 

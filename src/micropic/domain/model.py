@@ -178,6 +178,9 @@ class Provenance:
     render: float = 0.0
 
 
+FROM_CACHE = Provenance(cache=CacheResult.HIT)
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """An encoded picture with all that is known of it."""
@@ -189,4 +192,4 @@ class Preview:
     lifetime: float
     """For how many seconds from then it is fresh."""
     source: SourceFacts = field(default_factory=SourceFacts)
-    provenance: Provenance = field(default_factory=Provenance)
+    provenance: Provenance = field(default_factory=Provenance, compare=False)

@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -78,10 +78,18 @@ def _config(app: Any) -> uvicorn.Config:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Bounds what comes before a request's body, which uvicorn takes without end."""
+    """Bounds what comes before a request's body, and sends an answer in one piece.
+
+    Uvicorn takes a header without end, and writes an answer's header and its body apart.
+    """
 
     _head = 0
     _in_head = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        joined = _JoinedWrites(cast("asyncio.Transport", transport))
+        super().connection_made(cast("asyncio.Transport", joined))
 
     def on_message_begin(self) -> None:
         """Count from here."""
@@ -102,6 +110,38 @@ class _Protocol(HttpToolsProtocol):
                 self.send_400_response("The request's header is too long.")
                 return
         super().data_received(data)
+
+
+class _JoinedWrites:
+    """Hands on at once what is written within one turn of the event loop.
+
+    The transport sends each write as a packet of its own, and wakes the client for each.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[bytes] = []
+        self.is_closing = transport.is_closing  # asked for with every answer
+
+    def write(self, data: bytes) -> None:
+        """Send it by the end of this turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._transport.writelines(waiting)
 
 
 class _Server(uvicorn.Server):
