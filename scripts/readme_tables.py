@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from micropic.domain import urls
+from micropic.domain.options import OPTIONS
 from micropic.settings import knobs
 
 README = Path(__file__).parent.parent / "README.md"
@@ -28,11 +29,24 @@ def grammar() -> str:
     return (urls.__doc__ or "").strip().partition("\n\n")[2]
 
 
+def options_table() -> str:
+    """Give every option of an address as a row."""
+    rows = [
+        f"| `{key}` | {option.meaning}: {option.expected} | {option.default} |"
+        for key, option in OPTIONS.items()
+    ]
+    return "\n".join(["| option | what | default |", "|---|---|---|", *rows])
+
+
 def main() -> int:
     """Replace what stands between a table's markers; with --check, only compare."""
     text = README.read_text()
     fresh = text
-    for name, content in {"settings": settings_table(), "grammar": grammar()}.items():
+    for name, content in {
+        "settings": settings_table(),
+        "grammar": grammar(),
+        "options": options_table(),
+    }.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         before, _, rest = fresh.partition(begin)
         fresh = f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}"

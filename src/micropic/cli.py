@@ -17,7 +17,6 @@ from micropic import __version__, settings, wiring
 from micropic.adapters.disk_cache import CacheDirectoryInUseError
 from micropic.domain import urls
 from micropic.domain.errors import BadRequest, MicropicError
-from micropic.imaging import engine
 from micropic.services import logs
 
 app = typer.Typer(
@@ -108,16 +107,20 @@ def render(  # noqa: PLR0913 # each one a flag
     gravity: Annotated[
         str, typer.Option(help="What fill keeps: smart, center, a compass point or x:y.")
     ] = "smart",
-    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 80,
+    quality: Annotated[int, typer.Option(help="Quality, 1 to 100.")] = 80,
+    options: Annotated[str, typer.Option(help="More options, such as f=webp,blur=2.")] = "",
 ) -> None:
     """Render one picture from a file, as the service would."""
+    from micropic.imaging import engine  # noqa: PLC0415 # codecs that the service does without
+
     if not re.fullmatch("[0-9]+x[0-9]+", size):
         _fail(f"The size must be two numbers such as 300x200, not {size!r}.")
     width, height = size.split("x")
-    path = f"/{mode}/{width}/{height}/g={gravity},q={quality}/sample:file"
+    segment = ",".join(filter(None, [f"g={gravity}", f"q={quality}", options]))
+    path = f"/{mode}/{width}/{height}/{segment}/sample:file"
     try:
-        transform, _ = urls.parse_path(path.encode(), b"", urls.DEFAULT)
-        preview = engine.render(picture.read_bytes(), transform)
+        address = urls.parse_path(path.encode(), b"", urls.DEFAULT)
+        preview = engine.render(picture.read_bytes(), address.transform)
         output.write_bytes(preview.body)
     except (BadRequest, MicropicError) as error:
         _fail(error.detail)

@@ -59,6 +59,7 @@ def _address(value: str) -> str:
 _Port = Annotated[int, Field(ge=0, le=65535), Allowed("a whole number, 0 (any free port) to 65535")]
 _Count = Annotated[int, Field(ge=0), Allowed("a whole number from 0")]
 _AtLeastOne = Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+_Quality = Annotated[int, Field(ge=1, le=100), Allowed("a whole number from 1 to 100")]
 _Seconds = Annotated[float, Field(gt=0, le=3600), Allowed("seconds, more than 0 and up to 3600")]
 _Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
 _Text = Annotated[str, Allowed("text")]
@@ -122,15 +123,24 @@ class RenderSettings(_Section):
 
     slots: _Count = Field(0, description="render processes; 0: one more than cores")
     timeout: _Seconds = Field(5.0, description="time for one render, then its process is killed")
-    max_pixels: _AtLeastOne = Field(50_000_000, description="largest picture that is decoded")
+    max_pixels: _AtLeastOne = Field(
+        50_000_000, description="largest picture that is decoded; of an animation, all frames"
+    )
+    max_avif_pixels: _AtLeastOne = Field(
+        16_000_000, description="largest AVIF picture, which takes the most memory"
+    )
+    max_frames: _AtLeastOne = Field(
+        100, description="frames that are kept of an animation; what comes after is left out"
+    )
     max_memory: _Bytes = Field(ByteSize(1024**3), description="address space of a render process")
 
 
 class PreviewerSettings(_Section):
     """How previews are made."""
 
-    quality: Annotated[int, Field(ge=1, le=100), Allowed("a whole number from 1 to 100")] = Field(
-        80, description="JPEG quality where the address gives none"
+    quality: _Quality = Field(80, description="quality where the address gives none")
+    avif_quality: _Quality = Field(
+        60, description="the same for AVIF, whose scale is another one (docs/engine.md)"
     )
 
 

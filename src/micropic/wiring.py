@@ -17,8 +17,9 @@ from micropic.adapters.http_source import HttpSource, HttpSourceOptions
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
 from micropic.domain.model import Scheme
+from micropic.domain.options import Defaults
 from micropic.domain.urls import Grammar
-from micropic.imaging.probe import ACCEPT
+from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.admission import Admission
 from micropic.pipeline.bypass import PrivateBypass
@@ -82,7 +83,13 @@ def _renderer(settings: Settings) -> RenderSlots:
         # One more than cores: a process that waits for its next picture leaves no core idle.
         render.slots or cores() + 1,
         SlotOptions(
-            timeout=render.timeout, max_memory=render.max_memory, max_pixels=render.max_pixels
+            timeout=render.timeout,
+            max_memory=render.max_memory,
+            limits=Limits(
+                pixels=render.max_pixels,
+                avif_pixels=render.max_avif_pixels,
+                frames=render.max_frames,
+            ),
         ),
     )
 
@@ -113,8 +120,11 @@ async def _source(settings: Settings, stack: AsyncExitStack) -> Source:
 def _proxy_options(settings: Settings) -> ProxyOptions:
     return ProxyOptions(
         grammar=Grammar(
-            max_side=settings.proxy.max_side,
-            quality=settings.previewer.quality,
+            defaults=Defaults(
+                quality=settings.previewer.quality,
+                avif_quality=settings.previewer.avif_quality,
+                max_side=settings.proxy.max_side,
+            ),
             default_scheme=Scheme(settings.source.default_scheme),
         ),
         timeout=settings.proxy.timeout,

@@ -20,6 +20,7 @@ from micropic.domain.errors import (
     TooManyPixels,
 )
 from micropic.domain.model import Anchor, Mode, Rendered, Size, Transform
+from micropic.imaging.kinds import Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.ports import Renderer
 from tests.support.pictures import (
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["slots"])
 async def renderer() -> AsyncIterator[Renderer]:
-    async with RenderSlots(1, SlotOptions(max_pixels=1_000_000)) as slots:
+    async with RenderSlots(1, SlotOptions(limits=Limits(pixels=1_000_000))) as slots:
         yield slots
 
 
@@ -140,9 +141,11 @@ async def test_gravity_chooses_what_is_kept(
     assert left == right == QUADRANTS[column]
 
 
-async def test_what_is_transparent_is_laid_on_white(renderer: Renderer) -> None:
+async def test_what_is_transparent_stays_so(renderer: Renderer) -> None:
     body = encode(Image.new("RGBA", (64, 64), (0, 0, 0, 0)), "PNG")
-    assert decoded(await render(renderer, body)).getpixel((30, 20)) == (255, 255, 255)
+    rendered = await render(renderer, body)
+    assert rendered.media_type == "image/png"
+    assert decoded(rendered).getpixel((30, 20)) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])

@@ -13,7 +13,7 @@ from micropic.adapters.sample_source import SampleSource, sample_names
 from micropic.domain.errors import OriginRefused
 from micropic.domain.model import SourceUrl
 from micropic.domain.urls import parse_source
-from micropic.imaging.probe import Kind, sniff
+from micropic.imaging.kinds import Kind, sniff
 from micropic.ports import Source
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo

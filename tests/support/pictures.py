@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyvips
 from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO")
@@ -78,3 +79,27 @@ def encode(image: Image.Image, form: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
+
+
+def animation(form: str, frames: int, width: int = 90, height: int = 60) -> bytes:
+    """Give frames of one colour each, shown for 40, 80, 120 ... ms."""
+    images = [Image.new("RGB", (width, height), QUADRANTS[n % 4]) for n in range(frames)]
+    durations = [40 * (n + 1) for n in range(frames)]
+    return encode(
+        images[0], form, save_all=True, append_images=images[1:], duration=durations, loop=0
+    )
+
+
+def pyramid_below_black() -> bytes:
+    """Give a TIFF of 800 x 800, black, with smaller levels as SubIFDs, red."""
+    red = np.full((800, 800, 3), RED, np.uint8)
+    image = pyvips.Image.new_from_memory(red.tobytes(), 800, 800, 3, "uchar")
+    body = bytearray(
+        image.tiffsave_buffer(
+            compression="none", tile=True, tile_width=64, tile_height=64, pyramid=True, subifd=True
+        )
+    )
+    tags = Image.open(io.BytesIO(body)).tag_v2  # type: ignore[attr-defined]
+    for offset, length in zip(tags[324], tags[325], strict=True):  # the tiles of the first level
+        body[offset : offset + length] = bytes(length)
+    return bytes(body)

@@ -11,9 +11,12 @@ from micropic.domain.geometry import (
     cover_size,
     displayed,
     fit_size,
+    flips,
     output_size,
     place_aligned,
     place_around,
+    shrunk_box,
+    turned,
     whole_size,
     window_size,
 )
@@ -172,3 +175,54 @@ def test_a_placed_window_lies_inside_the_picture(
         assert place[2:] == window
         assert 0 <= place.left <= picture.width - window.width
         assert 0 <= place.top <= picture.height - window.height
+
+
+@pytest.mark.parametrize(
+    ("source", "box", "shrunk"),
+    [
+        ((4000, 3000), (300, 200), (300, 200)),
+        ((300, 200), (300, 200), (300, 200)),
+        ((150, 3000), (300, 200), (150, 100)),
+        ((3000, 50), (300, 200), (75, 50)),
+        ((1, 1), (300, 200), (1, 1)),
+        ((1, 1), (200, 300), (1, 1)),
+    ],
+)
+def test_a_box_is_shrunk_until_nothing_is_enlarged(
+    source: tuple[int, int], box: tuple[int, int], shrunk: tuple[int, int]
+) -> None:
+    assert shrunk_box(Size(*source), Size(*box)) == shrunk
+    assert output_size(Size(*source), Mode.FILL, Size(*box), enlarge=False) == shrunk
+    assert output_size(Size(*source), Mode.FILL, Size(*box)) == box
+
+
+_PICTURE = ("abc", "def")
+_ORIENTATIONS = st.integers(1, 8)
+
+
+def _upright(rows: tuple[str, ...], orientation: int) -> tuple[str, ...]:
+    transpose, turn_rows, turn_columns = flips(orientation)
+    if transpose:
+        rows = tuple("".join(column) for column in zip(*rows, strict=True))
+    if turn_rows:
+        rows = rows[::-1]
+    return tuple(row[::-1] for row in rows) if turn_columns else rows
+
+
+@pytest.mark.parametrize(
+    ("orientation", "seen"),
+    [
+        (1, ("abc", "def")), (2, ("cba", "fed")), (3, ("fed", "cba")), (4, ("def", "abc")),
+        (5, ("ad", "be", "cf")), (6, ("da", "eb", "fc")), (7, ("fc", "eb", "da")),
+        (8, ("cf", "be", "ad")),
+    ],
+)  # fmt: skip
+def test_an_orientation_is_undone(orientation: int, seen: tuple[str, ...]) -> None:
+    """6 asks for a quarter turn clockwise, 8 for one against the clock."""
+    assert _upright(_PICTURE, orientation) == seen
+
+
+@given(_ORIENTATIONS, _ORIENTATIONS)
+def test_two_turns_are_one(first: int, second: int) -> None:
+    once = _upright(_PICTURE, turned(first, second))
+    assert once == _upright(_upright(_PICTURE, first), second)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from micropic.domain.errors import LoopDetected
 from micropic.domain.headers import (
     carries_credentials,
+    field,
     forwardable,
     host_matches,
     without_credentials,
@@ -156,3 +157,9 @@ def test_a_host_matches_a_pattern_as_a_whole(
     host: str, patterns: list[str], *, expected: bool
 ) -> None:
     assert host_matches(host, patterns) is expected
+
+
+def test_a_field_that_stands_twice_is_one_list() -> None:
+    fields = [(b"accept", b"a/b"), (b"host", b"h"), (b"accept", b"c/d;q=0.1")]
+    assert field(fields, b"accept") == b"a/b, c/d;q=0.1"
+    assert field(fields, b"cookie") == b""

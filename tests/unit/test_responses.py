@@ -23,19 +23,19 @@ from micropic.web.responses import from_preview
 TRANSFORM = Transform(Mode.FILL, Size(3, 2), Anchor.SMART, 80)
 
 
-def _answer(
+def _answer(  # noqa: PLR0913 # each one varied by a test
     *,
     target: str = "/owl.jpg",
     lifetime: float = 60.0,
     provenance: Provenance | None = None,
     private: bool = False,
     now: float = 1000.0,
+    media_type: str = "image/jpeg",
+    negotiated: frozenset[str] = frozenset(),
 ) -> dict[str, str]:
     source = SourceUrl(Scheme.HTTP, "h", None, target)
-    request = PreviewRequest(TRANSFORM, source, "key", private=private)
-    preview = Preview(
-        b"body", "image/jpeg", 1000.0, lifetime, provenance=provenance or Provenance()
-    )  # fmt: skip
+    request = PreviewRequest(TRANSFORM, source, "key", negotiated, private=private)
+    preview = Preview(b"body", media_type, 1000.0, lifetime, provenance=provenance or Provenance())
     response = from_preview(preview, request, now)
     assert (response.status, response.body) == (200, b"body")
     return {name.decode(): value.decode("ascii") for name, value in response.headers}
@@ -45,6 +45,27 @@ def test_a_preview_has_its_media_type_and_is_not_sniffed() -> None:
     headers = _answer()
     assert headers["content-type"] == "image/jpeg"
     assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "name"),
+    [
+        ("image/jpeg", "owl.jpg"),
+        ("image/png", "owl.png"),
+        ("image/webp", "owl.webp"),
+        ("image/avif", "owl.avif"),
+        ("image/gif", "owl.gif"),
+    ],
+)
+def test_the_file_name_ends_as_the_media_type_asks(media_type: str, name: str) -> None:
+    headers = _answer(target="/owl.tiff", media_type=media_type)
+    assert headers["content-disposition"] == f'inline; filename="{name}"'
+
+
+def test_what_another_accept_would_change_varies_by_it() -> None:
+    negotiated = frozenset({"image/png", "image/webp"})
+    assert _answer(media_type="image/webp", negotiated=negotiated)["vary"] == "Accept"
+    assert "vary" not in _answer(negotiated=negotiated)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,30 @@ ALIGNMENT: dict[Anchor, FocusPoint] = {
 """The share of the room left over that stands before the window, in x and in y."""
 
 
+_FLIPS = {
+    1: (False, False, False), 2: (False, False, True), 3: (False, True, True),
+    4: (False, True, False), 5: (True, False, False), 6: (True, False, True),
+    7: (True, True, True), 8: (True, True, False),
+}  # fmt: skip
+"""What undoes each EXIF orientation (Exif 2.32, section 4.6.4): whether rows and columns change
+places, then whether the rows, then the columns, are turned about."""
+
+
+def flips(orientation: int) -> tuple[bool, bool, bool]:
+    """Tell what sets a picture upright: transpose it, reverse its rows, reverse its columns."""
+    return _FLIPS[orientation]
+
+
+def turned(first: int, second: int) -> int:
+    """Give the one orientation that asks for what `first` and then `second` ask for."""
+    transpose, rows, columns = _FLIPS[first]
+    transpose_next, rows_next, columns_next = _FLIPS[second]
+    if transpose_next:
+        rows, columns = columns, rows
+    both = (transpose != transpose_next, rows != rows_next, columns != columns_next)
+    return next(orientation for orientation, flips in _FLIPS.items() if flips == both)
+
+
 def displayed(stored: Size, orientation: int) -> Size:
     """Give the size as people see it; EXIF orientations 5 to 8 lie on their side."""
     return Size(stored.height, stored.width) if orientation >= 5 else stored  # noqa: PLR2004
@@ -54,9 +78,17 @@ def cover_size(source: Size, box: Size) -> Size:
     return Size(box.width, ceil(source.height * box.width / source.width))
 
 
-def output_size(source: Size, mode: Mode, box: Size) -> Size:
+def shrunk_box(source: Size, box: Size) -> Size:
+    """Give the largest size of the box's shape, up to the box, that enlarges nothing."""
+    scale = min(1.0, source.width / box.width, source.height / box.height)
+    return Size(max(1, round(box.width * scale)), max(1, round(box.height * scale)))
+
+
+def output_size(source: Size, mode: Mode, box: Size, *, enlarge: bool = True) -> Size:
     """Give the size of the answer."""
-    return box if mode is Mode.FILL else fit_size(source, box)
+    if mode is Mode.FIT:
+        return fit_size(source, box)
+    return box if enlarge else shrunk_box(source, box)
 
 
 def whole_size(source: Size, mode: Mode, box: Size) -> Size:

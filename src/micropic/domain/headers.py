@@ -64,6 +64,11 @@ def forwardable(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     return (*kept, ("cdn-loop", ", ".join([*loop, CDN_ID])))
 
 
+def field(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
+    """Give the value of a field, several of them joined by commas (RFC 9110, section 5.3)."""
+    return b", ".join(value for key, value in fields if key == name)
+
+
 def _stays_here(name: str) -> bool:
     """Tell whether a field never goes to an origin; to many of them `_` in it is a `-`."""
     return name in _NEVER or name.startswith(_NEVER_PREFIXES)

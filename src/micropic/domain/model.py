@@ -60,15 +60,65 @@ class FocusPoint(NamedTuple):
 Gravity = Anchor | FocusPoint
 
 
+class Format(StrEnum):
+    """What previews are encoded as."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    AVIF = "avif"
+    GIF = "gif"
+    """For animations alone."""
+
+    @property
+    def media_type(self) -> str:
+        """As in Content-Type."""
+        return f"image/{self}"
+
+
+class Formats(NamedTuple):
+    """The format of a preview, by what its picture turns out to be."""
+
+    opaque: Format = Format.JPEG
+    transparent: Format = Format.PNG
+    animated: Format | None = None
+    """None: an animation is answered by its first frame."""
+
+
+class Colour(NamedTuple):
+    """A colour in sRGB, 0 to 255 each."""
+
+    red: int
+    green: int
+    blue: int
+
+
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What is done to a picture. Equal transforms of equal sources give equal previews."""
+    """What is done to a picture, in the order of the fields from `turn` on.
+
+    Equal transforms of equal sources give equal previews.
+    """
 
     mode: Mode
     size: Size
-    gravity: Gravity
-    quality: int
-    """JPEG quality, 1 to 100."""
+    """The box, in pixels of the answer."""
+    gravity: Gravity = Anchor.SMART
+    quality: int = 80
+    """1 to 100, on the scale of the format."""
+    formats: Formats = field(default_factory=Formats)
+    turn: int = 1
+    """What `rot` and `flip` come to, as the EXIF orientation that asks for the same."""
+    trim: int | None = None
+    """The colour tolerance, in levels of 255, up to which a border of one colour is cut off."""
+    enlarge: bool = True
+    """Let `fill` enlarge a picture that is smaller than the box."""
+    background: Colour | None = None
+    """What transparent parts are laid on; None: white, and only where the format needs it."""
+    blur: float = 0.0
+    """Sigma of a Gaussian, in pixels of the answer."""
+    sharpen: float = 0.0
+    """Sigma of the Gaussian of an unsharp mask, in pixels of the answer."""
 
 
 class Scheme(StrEnum):
@@ -118,6 +168,8 @@ class PreviewRequest:
     source: SourceUrl
     key: str
     """The normal form of transform and source: equal keys ask for equal previews."""
+    negotiated: frozenset[str] = frozenset()
+    """The media types of answers that would be others for a client with another Accept."""
     headers: Headers = ()
     """Those of the client's headers that the origin is to see."""
     private: bool = False

@@ -5,15 +5,10 @@ path       /{mode}/{width}/{height}[/{options}]/{source}[?{query}]
 mode       fill | fit
 width      1 to proxy.max_side, height the same
 options    key=value joined by commas, in one segment; options only if every part of the
-           segment reads [a-z]+=... and a source follows it
+           segment reads [a-z]+=... and a source follows it (domain/options.py)
 source     host[:port][/path], http[s]://host[:port][/path] or sample:name, with the query
            of the request as its own; percent-encoded as a whole, or not at all
 ```
-
-| option | value | default |
-|---|---|---|
-| `q` | JPEG quality, 1 to 100 | `previewer.quality` |
-| `g` | gravity: `smart`, `center`, a compass point (`north`), a focus point (`0.3:0.7`) | `smart` |
 
 A source that begins with an encoded scheme (`http%3A`), or has an encoded slash (`%2F`) and
 no plain one, was percent-encoded as a whole: it is decoded once, and what is then not legal
@@ -25,30 +20,30 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from micropic.domain import options
 from micropic.domain.errors import BadRequest
-from micropic.domain.model import (
-    Anchor,
-    FocusPoint,
-    Gravity,
-    Mode,
-    Scheme,
-    Size,
-    SourceUrl,
-    Transform,
-)
+from micropic.domain.model import Mode, Scheme, Size, SourceUrl, Transform
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """What the operator may choose of the grammar."""
 
-    max_side: int = 8192
-    quality: int = 80
+    defaults: options.Defaults = field(default_factory=options.Defaults)
     default_scheme: Scheme = Scheme.HTTP
+
+
+class Address(NamedTuple):
+    """What a path asks for."""
+
+    transform: Transform
+    source: SourceUrl
+    negotiated: frozenset[str] = frozenset()
+    """The media types of answers that would be others for a client with another Accept."""
 
 
 DEFAULT = Grammar()
@@ -78,8 +73,8 @@ _ILLEGAL_IN_URI = re.compile(rb"%(?![0-9a-fA-F]{2})|[^%A-Za-z0-9\-._~!$&'()*+,;=
 _ILLEGAL_ON_REQUEST_LINE = re.compile(rb"[^\x21-\x7e]|#")
 
 
-def parse_path(path: bytes, query: bytes, grammar: Grammar) -> tuple[Transform, SourceUrl]:
-    """Read a request's raw path and query.
+def parse_path(path: bytes, query: bytes, grammar: Grammar, accept: str = "") -> Address:
+    """Read a request's raw path and query; its Accept field chooses among formats.
 
     Raises:
         BadRequest: with a sentence on what was expected, for whatever is not in the grammar.
@@ -93,10 +88,15 @@ def parse_path(path: bytes, query: bytes, grammar: Grammar) -> tuple[Transform, 
         msg = "Ask for /fill/{width}/{height}/{source} or /fit/{width}/{height}/{source}."
         raise BadRequest(msg)
     _, mode, width, height, rest = parts
-    options, source = _split_options(rest)
-    size = Size(_side("width", width, grammar), _side("height", height, grammar))
-    transform = _transform(_MODES[mode], size, options, grammar)
-    return transform, parse_source(source, query, grammar)
+    segment, source = _split_options(rest)
+    max_side = grammar.defaults.max_side
+    size = Size(_side("width", width, max_side), _side("height", height, max_side))
+    values = options.read(segment)
+    return Address(
+        options.transform(_MODES[mode], size, values, grammar.defaults, accept),
+        parse_source(source, query, grammar),
+        options.negotiated(values),
+    )
 
 
 def parse_source(source: bytes, query: bytes = b"", grammar: Grammar = DEFAULT) -> SourceUrl:
@@ -138,17 +138,17 @@ def build_path(transform: Transform, source: SourceUrl) -> str:
 
 
 def build_transform(transform: Transform) -> str:
-    """Give the part of the path before the source, every option spelled out."""
+    """Give the part of the path before the source, in the normal form of its options."""
     size = transform.size
-    options = ",".join(f"{key}={option.write(transform)}" for key, option in OPTIONS.items())
-    return f"{transform.mode}/{size.width}/{size.height}/{options}"
+    return f"{transform.mode}/{size.width}/{size.height}/{options.write(transform)}"
 
 
 def parse_transform(text: str) -> Transform:
     """Read what `build_transform` gave."""
-    mode, width, height, options = text.split("/")
+    mode, width, height, segment = text.split("/")
     size = Size(int(width), int(height))
-    return _transform(Mode(mode), size, options.encode(), DEFAULT)
+    values = options.read(segment.encode())
+    return options.transform(Mode(mode), size, values, DEFAULT.defaults)
 
 
 # --- the parts of the path -------------------------------------------------------------------
@@ -162,80 +162,12 @@ def _split_options(rest: bytes) -> tuple[bytes, bytes]:
     return (decoded, source) if slash and _OPTIONS.fullmatch(decoded) else (b"", rest)
 
 
-def _side(name: str, digits: bytes, grammar: Grammar) -> int:
+def _side(name: str, digits: bytes, most: int) -> int:
     value = int(digits) if _DIGITS.fullmatch(digits) else 0
-    if not 1 <= value <= grammar.max_side:
-        msg = (
-            f"The {name} must be a whole number from 1 to {grammar.max_side}, not {_show(digits)}."
-        )
+    if not 1 <= value <= most:
+        msg = f"The {name} must be a whole number from 1 to {most}, not {_show(digits)}."
         raise BadRequest(msg)
     return value
-
-
-def _transform(mode: Mode, size: Size, options: bytes, grammar: Grammar) -> Transform:
-    values: dict[str, str] = {}
-    for part in options.split(b",") if options else []:
-        key, _, value = part.partition(b"=")
-        name = key.decode("ascii")
-        if name not in OPTIONS:
-            known = ", ".join(f"{key} ({option.meaning})" for key, option in OPTIONS.items())
-            msg = f"There is no option {name!r}. The options are {known}."
-            raise BadRequest(msg)
-        if name in values:
-            msg = f"The option {name!r} stands twice."
-            raise BadRequest(msg)
-        values[name] = value.decode("utf-8", "replace")
-    quality = _quality(values["q"]) if "q" in values else grammar.quality
-    gravity = _gravity(values["g"]) if "g" in values else Anchor.SMART
-    # Nothing is cut off by `fit`: one gravity for all, so that all share one cache entry.
-    return Transform(mode, size, gravity if mode is Mode.FILL else Anchor.CENTER, quality)
-
-
-# --- the options -----------------------------------------------------------------------------
-
-
-def _quality(value: str) -> int:
-    quality = int(value) if re.fullmatch(r"[0-9]{1,3}", value) else 0
-    if not 1 <= quality <= 100:  # noqa: PLR2004
-        msg = f"The quality q must be a whole number from 1 to 100, not {value!r}."
-        raise BadRequest(msg)
-    return quality
-
-
-def _gravity(value: str) -> Gravity:
-    if value in {anchor.value for anchor in Anchor}:
-        return Anchor(value)
-    coordinate = r"([01]|[01]?\.[0-9]{1,9}|[01]\.)"
-    if match := re.fullmatch(f"{coordinate}:{coordinate}", value):
-        # Four places are a pixel in the largest picture; a normal form wants an end to them.
-        x, y = (round(float(text), 4) for text in match.groups())
-        if x <= 1 and y <= 1:
-            return FocusPoint(x, y)
-    anchors = ", ".join(anchor.value for anchor in Anchor)
-    msg = (
-        f"The gravity g must be one of {anchors}, "
-        f"or a focus point from 0:0 to 1:1 such as 0.3:0.7, not {value!r}."
-    )
-    raise BadRequest(msg)
-
-
-def _write_gravity(transform: Transform) -> str:
-    gravity = transform.gravity
-    return gravity.value if isinstance(gravity, Anchor) else f"{gravity.x:.4g}:{gravity.y:.4g}"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One key of the options segment."""
-
-    meaning: str
-    write: Callable[[Transform], str]
-
-
-OPTIONS = {
-    "g": Option("gravity: smart, center, a compass point or x:y", _write_gravity),
-    "q": Option("quality: 1 to 100", lambda transform: str(transform.quality)),
-}
 
 
 # --- the parts of the source -----------------------------------------------------------------

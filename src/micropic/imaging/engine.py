@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from micropic.domain import geometry
 from micropic.domain.errors import TooMuchMemory
-from micropic.domain.model import Anchor, Box, FocusPoint, Gravity, Mode, Size, Transform
-from micropic.imaging import jpeg, vips
-from micropic.imaging.jpeg import Pixels
-from micropic.imaging.probe import Kind, probe
+from micropic.domain.model import (
+    Anchor,
+    Box,
+    Colour,
+    FocusPoint,
+    Format,
+    Mode,
+    Size,
+    Transform,
+)
+from micropic.imaging import jpeg, pixels, vips
+from micropic.imaging.encoders import encode
+from micropic.imaging.frames import Frames
+from micropic.imaging.kinds import Kind, Limits
+from micropic.imaging.pixels import Pixels
+from micropic.imaging.probe import Picture, probe, unwrapped
 from micropic.imaging.saliency import place_salient
 
-DEFAULT_MAX_PIXELS = 50_000_000
+_WHITE = Colour(255, 255, 255)
+_TRIM_ROOM = 4
+"""How many times as large as its box a picture is decoded whose border is to be trimmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +39,7 @@ class Encoded:
     size: Size
 
 
-def render(
-    data: bytes | memoryview, transform: Transform, max_pixels: int = DEFAULT_MAX_PIXELS
-) -> Encoded:
+def render(data: bytes | memoryview, transform: Transform, limits: Limits | None = None) -> Encoded:
     """Render one preview.
 
     Raises:
@@ -34,39 +47,86 @@ def render(
 
     """
     try:
-        return _render(data, transform, max_pixels)
+        return _render(data, transform, limits or Limits())
     except MemoryError as error:
         msg = "Rendering the picture takes more memory than render.max_memory allows."
         raise TooMuchMemory(msg) from error
 
 
-def _render(data: bytes | memoryview, transform: Transform, max_pixels: int) -> Encoded:
-    picture = probe(data, max_pixels)
-    output = geometry.output_size(picture.size, transform.mode, transform.size)
-    whole = geometry.whole_size(picture.size, transform.mode, transform.size)
-    scales_freely = picture.kind is Kind.SVG and whole.width * whole.height <= max_pixels
+def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> Encoded:
+    data = unwrapped(data)
+    picture = probe(data, limits)
+    picture = replace(picture, orientation=geometry.turned(picture.orientation, transform.turn))
+    frames = _decode(data, picture, transform, limits)
+    size = picture.size
+    if transform.trim is not None:
+        box = pixels.content_box(frames.first, transform.trim)
+        size = _in_source(box, frames.first, size)
+        frames = frames.each(lambda frame: pixels.cut(frame, box))
+    output = geometry.output_size(size, transform.mode, transform.size, enlarge=transform.enlarge)
+    window = _window(frames.first, output, transform)
+    wanted = _format(frames, transform)
+    frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
+    for step in _steps(transform, wanted):
+        frames = frames.each(step)
+    return Encoded(encode(frames, wanted, transform.quality), wanted.media_type, output)
+
+
+def _decode(
+    data: bytes | memoryview, picture: Picture, transform: Transform, limits: Limits
+) -> Frames:
+    """Decode at a scale from which the answer can be made."""
+    room = 1 if transform.trim is None else _TRIM_ROOM
+    box = Size(transform.size.width * room, transform.size.height * room)
+    whole = geometry.whole_size(picture.size, transform.mode, box)
+    pixels_of_whole = whole.width * whole.height
+    scales_freely = picture.kind is Kind.SVG and pixels_of_whole <= limits.pixels
     if whole.width > picture.size.width and not scales_freely:
         whole = picture.size  # what has pixels is enlarged after the cut, not before
+    if transform.formats.animated and picture.frames > 1:
+        return vips.decode_all(data, picture, whole, limits)
     decode = jpeg.decode if picture.plain else vips.decode
-    pixels = decode(data, picture, whole)
-    box = _cut(pixels, output, transform)
-    body = jpeg.encode(vips.resample(pixels, box, output), transform.quality)
-    return Encoded(body, "image/jpeg", output)
+    return Frames((decode(data, picture, whole),))
 
 
-def _cut(pixels: Pixels, output: Size, transform: Transform) -> Box:
+def _in_source(box: Box, decoded: Pixels, source: Size) -> Size:
+    """Give the size that `box` has in the source, of which `decoded` is a smaller copy."""
+    height, width = decoded.shape[:2]
+    return Size(
+        max(1, round(box.width * source.width / width)),
+        max(1, round(box.height * source.height / height)),
+    )
+
+
+def _window(decoded: Pixels, output: Size, transform: Transform) -> Box:
     """Choose the part of the decoded picture that the answer shows."""
-    height, width = pixels.shape[:2]
-    decoded = Size(width, height)
+    size, gravity = pixels.size_of(decoded), transform.gravity
     if transform.mode is Mode.FIT:
-        return Box(0, 0, *decoded)
-    return _place(pixels, geometry.window_size(decoded, output), transform.gravity)
-
-
-def _place(pixels: Pixels, window: Size, gravity: Gravity) -> Box:
-    height, width = pixels.shape[:2]
+        return Box(0, 0, *size)
+    window = geometry.window_size(size, output)
     if isinstance(gravity, FocusPoint):
-        return geometry.place_around(Size(width, height), window, gravity)
+        return geometry.place_around(size, window, gravity)
     if gravity is Anchor.SMART:
-        return place_salient(pixels, window)
-    return geometry.place_aligned(Size(width, height), window, geometry.ALIGNMENT[gravity])
+        return place_salient(pixels.lay_on(decoded, transform.background or _WHITE), window)
+    return geometry.place_aligned(size, window, geometry.ALIGNMENT[gravity])
+
+
+def _format(frames: Frames, transform: Transform) -> Format:
+    """Choose the format by what the picture turned out to be."""
+    formats = transform.formats
+    if len(frames.pixels) > 1 and formats.animated:
+        return formats.animated
+    return formats.transparent if pixels.has_alpha(frames.first) else formats.opaque
+
+
+def _steps(transform: Transform, wanted: Format) -> list[Callable[[Pixels], Pixels]]:
+    """Give what is to be done to the picture once it has its size."""
+    steps: list[Callable[[Pixels], Pixels]] = []
+    if transform.background or wanted is Format.JPEG:
+        colour = transform.background or _WHITE
+        steps.append(lambda frame: pixels.lay_on(frame, colour))
+    if transform.blur:
+        steps.append(lambda frame: pixels.blur(frame, transform.blur))
+    if transform.sharpen:
+        steps.append(lambda frame: pixels.sharpen(frame, transform.sharpen))
+    return steps

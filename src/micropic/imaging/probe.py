@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 from dataclasses import dataclass
-from enum import StrEnum
 
 import pyvips
 from PIL import Image
@@ -14,27 +12,8 @@ from PIL import Image
 from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
-
-
-class Kind(StrEnum):
-    """The kinds of picture that are decoded, by the names people know them by."""
-
-    JPEG = "JPEG"
-    PNG = "PNG"
-    WEBP = "WebP"
-    GIF = "GIF"
-    AVIF = "AVIF"
-    TIFF = "TIFF"
-    BMP = "BMP"
-    ICO = "ICO"
-    SVG = "SVG"
-
-
-ACCEPT = (
-    "image/jpeg,image/png,image/webp,image/gif,image/tiff,image/bmp,image/svg+xml,"
-    "image/x-icon,image/avif;q=0.8,*/*;q=0.1"
-)
-"""The Accept field that says so; AVIF last, since it costs the most to decode."""
+from micropic.imaging import ico
+from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, sniff
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +25,8 @@ class Picture:
     """As the pixels lie in the file."""
     orientation: int = 1
     """EXIF orientation, 1 to 8 (Exif 2.32, section 4.6.4)."""
+    frames: int = 1
+    """Of an animation."""
     plain: bool = False
     """A JPEG that libjpeg-turbo alone decodes right: usual sampling, no foreign colour space."""
 
@@ -57,34 +38,6 @@ class Picture:
 
 Image.MAX_IMAGE_PIXELS = None  # `probe` has a limit of its own, and an error for it
 
-_SVG = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE
-)
-_SIGNATURES: list[tuple[bytes, Kind]] = [
-    (b"\xff\xd8\xff", Kind.JPEG),
-    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
-    (b"GIF87a", Kind.GIF),
-    (b"GIF89a", Kind.GIF),
-    (b"II*\x00", Kind.TIFF),
-    (b"MM\x00*", Kind.TIFF),
-    (b"BM", Kind.BMP),
-    (b"\x00\x00\x01\x00", Kind.ICO),
-]
-_OTHERS: list[tuple[re.Pattern[bytes], str]] = [
-    (re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE), "a web page (HTML)"),
-    (re.compile(rb"%PDF-"), "a PDF document"),
-    (re.compile(rb"\s*[{\[]\s*[\"{\[]"), "JSON"),
-    (re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "), "JPEG XL"),
-    (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), "JPEG 2000"),
-    (re.compile(rb"8BPS"), "a Photoshop document"),
-    (re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL), "HEIC"),
-    (re.compile(rb"....ftyp", re.DOTALL), "a video"),
-    (re.compile(rb"\x1a\x45\xdf\xa3"), "a video (Matroska or WebM)"),
-    (re.compile(rb"PK\x03\x04"), "a ZIP archive"),
-    (re.compile(rb"\x1f\x8b"), "gzip data"),
-    (re.compile(rb"\s*<"), "XML or HTML"),
-    (re.compile(rb"[\t\n\r\x20-\x7e]{1,512}\Z"), "plain text"),
-]
 _LOADERS = {
     Kind.JPEG: "jpegload_buffer",
     Kind.PNG: "pngload_buffer",
@@ -96,53 +49,42 @@ _LOADERS = {
 }
 
 
-def probe(data: bytes | memoryview, max_pixels: int) -> Picture:
+def unwrapped(data: bytes | memoryview) -> bytes | memoryview:
+    """Give the PNG that an icon holds as its largest picture; anything else as it is.
+
+    Raises:
+        BrokenImage: the icon's directory is damaged.
+
+    """
+    if bytes(data[:4]) != ICO_SIGNATURE:
+        return data
+    picture = _largest_in_icon(data)
+    return picture if ico.is_png(picture) else data
+
+
+def probe(data: bytes | memoryview, limits: Limits) -> Picture:
     """Read a picture's header.
 
     Raises:
         NotAnImage: the bytes are of no kind that is decoded; the error names what was found.
         BrokenImage: the header is damaged.
-        TooManyPixels: the header claims more than `max_pixels`.
+        TooManyPixels: the header claims more than `limits` allow for its kind.
 
     """
     kind = sniff(bytes(data[:4096]))
-    picture = _probe_jpeg(data) if kind is Kind.JPEG else None
-    picture = picture or (_probe_pillow(kind, data) if is_pillow(kind) else _probe_vips(kind, data))
+    picture = _PROBES.get(kind, _probe_vips)(kind, data)
     width, height = picture.stored
-    if width * height > max_pixels:
+    allowed = limits.pixels_of(kind)
+    if width * height > allowed:
         msg = (
-            f"The picture has {width} x {height} pixels; "
-            f"render.max_pixels allows {max_pixels} in all."
+            f"The {kind} picture has {width} x {height} pixels; "
+            f"the service decodes at most {allowed} of this kind."
         )
         raise TooManyPixels(msg)
     return picture
 
 
-def sniff(head: bytes) -> Kind:
-    """Tell the kind by the first bytes (at most 4 KiB of them are looked at).
-
-    Raises:
-        NotAnImage: it is none that is decoded.
-
-    """
-    for signature, kind in _SIGNATURES:
-        if head.startswith(signature):
-            return kind
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return Kind.WEBP
-    if head[4:8] == b"ftyp" and re.search(rb"avi[fs]", head[8:64]):
-        return Kind.AVIF
-    if _SVG.match(head) and b"<svg" in head:
-        return Kind.SVG
-    found = next(
-        (name for pattern, name in _OTHERS if pattern.match(head)), "data of no known kind"
-    )
-    known = ", ".join(Kind)
-    msg = f"The source is not a picture that can be decoded but {found}. Known are {known}."
-    raise NotAnImage(msg)
-
-
-def load(data: bytes | memoryview, kind: Kind, **options: str) -> pyvips.Image:
+def load(data: bytes | memoryview, kind: Kind, **options: str | int) -> pyvips.Image:
     """Open, not yet decode, by the one libvips loader for this kind.
 
     Raises:
@@ -177,8 +119,22 @@ def broken(kind: Kind) -> BrokenImage:
     return BrokenImage(f"The {kind} picture is damaged or incomplete.")
 
 
-def _probe_pillow(kind: Kind, data: bytes | memoryview) -> Picture:
+def _probe_bmp(kind: Kind, data: bytes | memoryview) -> Picture:
     return Picture(kind, Size(*open_pillow(kind, data).size))
+
+
+def _probe_ico(kind: Kind, data: bytes | memoryview) -> Picture:
+    try:
+        return Picture(kind, ico.bitmap_size(_largest_in_icon(data)))
+    except (struct.error, ValueError):
+        raise broken(kind) from None
+
+
+def _largest_in_icon(data: bytes | memoryview) -> memoryview:
+    try:
+        return ico.largest(data)
+    except (struct.error, ValueError):
+        raise broken(Kind.ICO) from None
 
 
 def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
@@ -187,7 +143,8 @@ def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
     except pyvips.Error as error:
         raise broken(kind) from error
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-    return Picture(kind, Size(image.width, image.height), orientation)
+    frames = image.get_n_pages() if kind in {Kind.GIF, Kind.WEBP} else 1
+    return Picture(kind, Size(image.width, image.height), orientation, frames)
 
 
 # --- JPEG (ITU-T T.81, annex B) --------------------------------------------------------------
@@ -207,8 +164,8 @@ _USUAL_SAMPLING = {
 }
 
 
-def _probe_jpeg(data: bytes | memoryview) -> Picture | None:
-    """Walk the markers up to the first scan; None where libvips is to have a look."""
+def _probe_jpeg(_: Kind, data: bytes | memoryview) -> Picture:
+    """Walk the markers up to the first scan."""
     orientation, foreign_colour, frame = 1, False, None
     position = 2
     while frame is None or data[position + 1] != _SOS:
@@ -236,7 +193,7 @@ def _probe_jpeg(data: bytes | memoryview) -> Picture | None:
             raise broken(Kind.JPEG)
     size, sampling = frame
     plain = sampling in _USUAL_SAMPLING and not foreign_colour
-    return Picture(Kind.JPEG, size, orientation, plain)
+    return Picture(Kind.JPEG, size, orientation, plain=plain)
 
 
 def _frame(marker: int, segment: bytes) -> tuple[Size, tuple[int, ...]]:
@@ -272,3 +229,7 @@ def _exif_orientation(tiff: bytes) -> int:
     except struct.error:
         pass
     return 1
+
+
+_PROBES = {Kind.JPEG: _probe_jpeg, Kind.BMP: _probe_bmp, Kind.ICO: _probe_ico}
+"""What reads the header of each kind; libvips that of all others."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from micropic.domain.geometry import ALIGNMENT, place_aligned
 from micropic.domain.model import Anchor, Box, FocusPoint, Size
-from micropic.imaging.jpeg import Pixels
+from micropic.imaging.pixels import Pixels
 
 Map = npt.NDArray[np.float32]
 """H x W, float32, 0 and up."""

@@ -5,7 +5,7 @@ file for bodies. Nothing is shared between slots. Control is one JSON object a l
 
 ```
 process -> us   {"ready": true}                                     once, after its start
-us -> process   {"transform": "fill/300/200/g=smart,q=80", "length": 351588}
+us -> process   {"transform": "fill/300/200/f=jpeg+png,g=smart,q=80", "length": 351588}
 process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview, in its place
              or {"error": {"code": "broken_image", "detail": "..."}}
 ```
@@ -23,7 +23,7 @@ import os
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -33,7 +33,7 @@ from micropic.domain import urls
 from micropic.domain.errors import DeadlineExceeded, RenderCrashed, RenderTimeout, from_wire
 from micropic.domain.model import Rendered, Transform
 from micropic.imaging import memory_file
-from micropic.imaging.engine import DEFAULT_MAX_PIXELS
+from micropic.imaging.kinds import Limits
 
 log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class SlotOptions:
     """Seconds."""
     max_memory: int = 1024**3
     """Bytes of address space."""
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    limits: Limits = field(default_factory=Limits)
 
 
 class RenderSlots:
@@ -203,7 +203,8 @@ class _Process(asyncio.Protocol):
         os.ftruncate(body, _KEPT_BODY)
         process = cls(body)
         try:
-            arguments = (theirs.fileno(), body, options.max_memory, options.max_pixels)
+            limits = json.dumps(asdict(options.limits))
+            arguments = (theirs.fileno(), body, options.max_memory, limits)
             process._process = await asyncio.create_subprocess_exec(  # its own class
                 sys.executable,
                 *("-P", "-m", "micropic.imaging.worker", *map(str, arguments)),

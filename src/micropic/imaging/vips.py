@@ -1,16 +1,20 @@
-"""Every other kind, by libvips (and Pillow, where libvips has no loader), and resampling."""
+"""Decoding of every kind but plain JPEG: by libvips, or by Pillow where that has no loader."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pyvips
 
 from micropic.domain.errors import TooMuchMemory
-from micropic.domain.model import Box, Size
-from micropic.imaging.jpeg import Pixels
-from micropic.imaging.probe import Kind, Picture, broken, is_pillow, load, open_pillow
+from micropic.domain.geometry import displayed
+from micropic.domain.model import Size
+from micropic.imaging.frames import Frames
+from micropic.imaging.kinds import Kind, Limits
+from micropic.imaging.pixels import Pixels, from_vips, to_vips, upright, without_idle_alpha
+from micropic.imaging.probe import Picture, broken, is_pillow, load, open_pillow
 
-_WHITE = [255, 255, 255]
 _FAIL_ON = {
     Kind.PNG: pyvips.FailOn.TRUNCATED,
     Kind.GIF: pyvips.FailOn.TRUNCATED,
@@ -23,59 +27,123 @@ _FAIL_ON = {
 _ALLOWED_LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif", "Tiff", "Svg")
 
 
-def restrict_loaders() -> None:
-    """Leave libvips the loaders for the kinds that `probe` lets through, and no other."""
+def confine() -> None:
+    """Leave libvips the loaders for the kinds that are decoded, and no memory of earlier work."""
     pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 # a C call
     for name in _ALLOWED_LOADERS:
         pyvips.operation_block_set(f"VipsForeignLoad{name}", False)  # noqa: FBT003
+    pyvips.cache_set_max(0)
 
 
 def decode(data: bytes | memoryview, picture: Picture, whole: Size) -> Pixels:
-    """Decode to exactly `whole`, upright, sRGB, what is transparent laid on white.
+    """Decode the first frame to exactly `whole`, upright, sRGB.
 
     Raises:
         BrokenImage: the data is damaged or incomplete.
         TooMuchMemory: it took more than the process may have.
 
     """
+    stored = displayed(whole, picture.orientation)
     try:
-        image = _thumbnail(data, picture, whole)
-        if image.hasalpha():
-            image = image.flatten(background=_WHITE)
-        if image.interpretation != pyvips.Interpretation.SRGB:
-            image = image.colourspace(pyvips.Interpretation.SRGB)
-        return _pixels(image.cast(pyvips.BandFormat.UCHAR))
+        return _finished(_thumbnail(data, picture, stored), picture)
     except pyvips.Error as error:
-        if "out of memory" in str(error):
-            msg = "Decoding the picture takes more memory than render.max_memory allows."
-            raise TooMuchMemory(msg) from error
-        raise broken(picture.kind) from error
+        raise _failure(picture.kind, error) from error
 
 
-def resample(pixels: Pixels, box: Box, size: Size) -> Pixels:
-    """Cut `box` out and bring it to `size` (Lanczos 3)."""
-    cut = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
-    if (box.width, box.height) == size:
-        return cut
-    return _pixels(_image(cut).resize(size.width / box.width, vscale=size.height / box.height))
+def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: Limits) -> Frames:
+    """Decode an animation's frames, each to exactly `whole`, as many as `limits` allow.
+
+    Raises:
+        BrokenImage: the data is damaged or incomplete.
+        TooMuchMemory: it took more than the process may have.
+
+    """
+    stored = picture.stored
+    count = min(picture.frames, limits.frames, limits.pixels // (stored.width * stored.height))
+    target = displayed(whole, picture.orientation)
+    try:
+        roll = load(
+            data,
+            picture.kind,
+            n=count,
+            access=pyvips.Access.SEQUENTIAL,
+            fail_on=pyvips.FailOn.TRUNCATED,
+        )
+        pixels = [_finished(_scaled(frame, target), picture) for frame in _frames(roll, count)]
+    except pyvips.Error as error:
+        raise _failure(picture.kind, error) from error
+    delays = tuple(roll.get("delay")[:count]) if roll.get_typeof("delay") else (100,) * count
+    loop = roll.get("loop") if roll.get_typeof("loop") else 0
+    return Frames(tuple(pixels), delays, loop)
 
 
-def _thumbnail(data: bytes | memoryview, picture: Picture, whole: Size) -> pyvips.Image:
-    settings = {
-        "height": whole.height,
-        "size": pyvips.Size.FORCE,
-        "output_profile": "srgb",
-    }
+def _frames(roll: pyvips.Image, count: int) -> Iterator[pyvips.Image]:
+    """Cut a roll of frames, one below the other, into these."""
+    height = roll.get_page_height()
+    for number in range(count):
+        yield roll.crop(0, number * height, roll.width, height)
+
+
+def _thumbnail(data: bytes | memoryview, picture: Picture, size: Size) -> pyvips.Image:
     if is_pillow(picture.kind):
-        return _load_pillow(data, picture.kind).thumbnail_image(whole.width, **settings)
+        return _scaled(_load_pillow(data, picture.kind), size)
     if picture.kind not in _FAIL_ON:
         return pyvips.Image.thumbnail_buffer(
-            data, whole.width, fail_on=pyvips.FailOn.TRUNCATED, **settings
+            data,
+            size.width,
+            height=size.height,
+            size=pyvips.Size.FORCE,
+            output_profile="srgb",
+            no_rotate=True,
+            fail_on=pyvips.FailOn.TRUNCATED,
         )
-    # To stand a picture upright its pixels are needed out of their order.
-    access = pyvips.Access.SEQUENTIAL if picture.orientation == 1 else pyvips.Access.RANDOM
-    image = load(data, picture.kind, access=access, fail_on=_FAIL_ON[picture.kind])
-    return image.thumbnail_image(whole.width, **settings)
+    image = load(
+        data,
+        picture.kind,
+        access=pyvips.Access.SEQUENTIAL,
+        fail_on=_FAIL_ON[picture.kind],
+        **(_level(data, size) if picture.kind is Kind.TIFF else {}),
+    )
+    return _scaled(image, size)
+
+
+def _scaled(image: pyvips.Image, size: Size) -> pyvips.Image:
+    return image.thumbnail_image(
+        size.width,
+        height=size.height,
+        size=pyvips.Size.FORCE,
+        output_profile="srgb",
+        no_rotate=True,
+    )
+
+
+def _finished(image: pyvips.Image, picture: Picture) -> Pixels:
+    if image.interpretation != pyvips.Interpretation.SRGB:
+        image = image.colourspace(pyvips.Interpretation.SRGB)
+    pixels = from_vips(image.cast(pyvips.BandFormat.UCHAR))
+    return upright(without_idle_alpha(pixels), picture.orientation)
+
+
+def _level(data: bytes | memoryview, size: Size) -> dict[str, int]:
+    """Choose the smallest level of a TIFF pyramid that is large enough (TIFF 6.0, SubIFDs)."""
+    whole = load(data, Kind.TIFF)
+    width, chosen = whole.width, {}
+    key, count = "subifd", _number(whole, "n-subifds")
+    if not count:
+        key, count = "page", _number(whole, "n-pages") - 1
+    for level in range(count):
+        index = {key: level if key == "subifd" else level + 1}
+        image = load(data, Kind.TIFF, **index)
+        width //= 2
+        # Pages that do not halve are pages of a document.
+        if abs(image.width - width) > 1 or image.width < size.width or image.height < size.height:
+            break
+        chosen = index
+    return chosen
+
+
+def _number(image: pyvips.Image, name: str) -> int:
+    return int(image.get(name)) if image.get_typeof(name) else 0
 
 
 def _load_pillow(data: bytes | memoryview, kind: Kind) -> pyvips.Image:
@@ -85,16 +153,12 @@ def _load_pillow(data: bytes | memoryview, kind: Kind) -> pyvips.Image:
         raise
     except Exception as error:  # Pillow's readers let many kinds out
         raise broken(kind) from error
-    return _image(decoded).copy(interpretation=pyvips.Interpretation.SRGB)
+    return to_vips(decoded)
 
 
-def _image(pixels: Pixels) -> pyvips.Image:
-    height, width, bands = pixels.shape
-    contiguous = np.ascontiguousarray(pixels)
-    return pyvips.Image.new_from_memory(contiguous, width, height, bands, pyvips.BandFormat.UCHAR)
-
-
-def _pixels(image: pyvips.Image) -> Pixels:
-    return np.frombuffer(image.write_to_memory(), np.uint8).reshape(
-        image.height, image.width, image.bands
-    )
+def _failure(kind: Kind, error: pyvips.Error) -> Exception:
+    if "out of memory" in str(error):
+        return TooMuchMemory(
+            "Decoding the picture takes more memory than render.max_memory allows."
+        )
+    return broken(kind)

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from micropic.domain import headers, urls
 from micropic.domain.errors import DeadlineExceeded, MicropicError
-from micropic.domain.model import Mode, PreviewRequest, SourceUrl, Transform
+from micropic.domain.model import Mode, PreviewRequest
 from micropic.ports import Previewer
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
@@ -27,6 +27,8 @@ _PREVIEW_PATHS = tuple(f"/{mode}/".encode() for mode in Mode)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
+_LONGEST_ACCEPT = 1024
+"""Bytes of an Accept field that are looked at; browsers send some 150."""
 _GRACE = 0.2
 """Seconds past the deadline in which whoever ran out of time may say so itself."""
 
@@ -99,7 +101,12 @@ class ProxyApp:
 
         """
         options = self._options
-        transform, source, key = _parse(scope["raw_path"], scope["query_string"], options.grammar)
+        (transform, source, negotiated), key = _parse(
+            scope["raw_path"],
+            scope["query_string"],
+            headers.field(scope["headers"], b"accept")[:_LONGEST_ACCEPT],
+            options.grammar,
+        )
         fields = headers.forwardable(scope["headers"])
         if not headers.host_matches(source.host, options.credential_hosts):
             fields = headers.without_credentials(fields)
@@ -107,6 +114,7 @@ class ProxyApp:
             transform,
             source,
             key=key,
+            negotiated=negotiated,
             headers=fields,
             private=headers.carries_credentials(fields),
             deadline=time.monotonic() + options.timeout,
@@ -114,10 +122,12 @@ class ProxyApp:
 
 
 @lru_cache(maxsize=1024)
-def _parse(path: bytes, query: bytes, grammar: urls.Grammar) -> tuple[Transform, SourceUrl, str]:
-    """Read a path; what is asked often is read once."""
-    transform, source = urls.parse_path(path, query, grammar)
-    return transform, source, urls.build_path(transform, source)
+def _parse(
+    path: bytes, query: bytes, accept: bytes, grammar: urls.Grammar
+) -> tuple[urls.Address, str]:
+    """Read a path, and give its normal form; what is asked often is read once."""
+    address = urls.parse_path(path, query, grammar, accept.decode("latin-1"))
+    return address, urls.build_path(address.transform, address.source)
 
 
 class _Exchange:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from micropic.domain.freshness import remaining
-from micropic.domain.model import CacheResult, Preview, PreviewRequest
+from micropic.domain.model import CacheResult, Format, Preview, PreviewRequest
 
 Fields = list[tuple[bytes, bytes]]
 
-_EXTENSIONS = {"image/jpeg": "jpg"}
+_EXTENSIONS = {known.media_type: known.value for known in Format} | {"image/jpeg": "jpg"}
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _CACHE_STATUS = {
     CacheResult.HIT: b"micropic; hit",
@@ -44,6 +44,8 @@ def from_preview(preview: Preview, request: PreviewRequest, now: float) -> Respo
         (b"test-previewlocation", b"cache" if hit else b"previewer"),
         (b"x-content-type-options", b"nosniff"),
     ]
+    if preview.media_type in request.negotiated:
+        fields.append((b"vary", b"Accept"))
     return Response(200, fields, preview.body)
 
 

@@ -1,0 +1,320 @@
+"""The options segment, both ways: `q=70,f=webp` and the `Transform` that it asks for.
+
+What is equal is written equally: options stand in one order, `dpr` goes into the size, `rot` and
+`flip` into one turn, and what changes nothing for this mode or format is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from micropic.domain import accept as accepting
+from micropic.domain.errors import BadRequest
+from micropic.domain.geometry import turned
+from micropic.domain.model import (
+    Anchor,
+    Colour,
+    FocusPoint,
+    Format,
+    Formats,
+    Gravity,
+    Mode,
+    Size,
+    Transform,
+)
+
+Values = Mapping[str, Any]
+"""The options of one address, by their keys, read but not yet applied."""
+
+AUTO = "auto"
+
+_STILL = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
+_ANIMATED = (Format.WEBP, Format.GIF)
+_ORIENTATION = {"90": 6, "180": 3, "270": 8, "h": 2, "v": 4}
+"""The EXIF orientation that asks for each `rot` and `flip` (Exif 2.32, section 4.6.4)."""
+_TURNS = {
+    2: "flip=h", 3: "rot=180", 4: "flip=v", 5: "rot=90,flip=h", 6: "rot=90",
+    7: "rot=90,flip=v", 8: "rot=270",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where an address says nothing."""
+
+    quality: int = 80
+    avif_quality: int = 60
+    max_side: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key of the options segment."""
+
+    meaning: str
+    expected: str
+    """What its value must be; ends the sentence of the error."""
+    default: str
+    read: Callable[[str], Any]
+    """Raises ValueError."""
+
+
+def read(segment: bytes) -> Values:
+    """Read `key=value` pairs joined by commas.
+
+    Raises:
+        BadRequest: a key is not known or stands twice, or a value is not what it must be.
+
+    """
+    values: dict[str, Any] = {}
+    for part in segment.split(b",") if segment else []:
+        key, _, raw = part.partition(b"=")
+        name, value = key.decode("ascii"), raw.decode("utf-8", "replace")
+        if name not in OPTIONS:
+            known = ", ".join(f"{key} ({option.meaning})" for key, option in OPTIONS.items())
+            msg = f"There is no option {name!r}. The options are {known}."
+            raise BadRequest(msg)
+        if name in values:
+            msg = f"The option {name!r} stands twice."
+            raise BadRequest(msg)
+        try:
+            values[name] = OPTIONS[name].read(value)
+        except ValueError:
+            option = OPTIONS[name]
+            msg = f"The {option.meaning} {name} must be {option.expected}, not {value!r}."
+            raise BadRequest(msg) from None
+    return values
+
+
+def transform(
+    mode: Mode, size: Size, values: Values, defaults: Defaults, accept: str = ""
+) -> Transform:
+    """Make a transform of options and of the client's Accept field.
+
+    Raises:
+        BadRequest: the size times `dpr` is longer than a side may be.
+
+    """
+    fills = mode is Mode.FILL
+    formats = _formats(values, accept)
+    return Transform(
+        mode,
+        _multiplied(size, values.get("dpr", 1.0), defaults.max_side),
+        # Nothing is cut off or enlarged by `fit`: one value for all, so that all share an entry.
+        gravity=values.get("g", Anchor.SMART) if fills else Anchor.CENTER,
+        quality=_quality(values, formats, defaults),
+        formats=formats,
+        turn=turned(values.get("rot", 1), values.get("flip", 1)),
+        trim=values.get("trim"),
+        enlarge=values.get("enlarge", True) if fills else True,
+        background=values.get("bg"),
+        blur=values.get("blur", 0.0),
+        sharpen=values.get("sharpen", 0.0),
+    )
+
+
+def negotiated(values: Values) -> frozenset[str]:
+    """Give the media types of answers that another Accept would have made others."""
+    chosen, animated = values.get("f"), values.get("anim")
+    depends: set[Format] = set()
+    if chosen == AUTO:
+        depends.update(_STILL)
+    elif chosen is None and "bg" not in values:
+        depends.update({Format.PNG, Format.WEBP})
+    if animated is True and not isinstance(chosen, Formats):
+        depends.update(_ANIMATED)
+    return frozenset(format_.media_type for format_ in depends)
+
+
+def write(transform: Transform) -> str:
+    """Give the normal form of all options; `dpr` is in the size already."""
+    formats = transform.formats
+    written = {
+        "f": _written_formats(formats),
+        "g": _written_gravity(transform.gravity),
+        "q": str(transform.quality),
+        "anim": formats.animated,
+        "trim": transform.trim,
+        "enlarge": None if transform.enlarge else "0",
+        "bg": "{:02x}{:02x}{:02x}".format(*transform.background) if transform.background else None,
+        "blur": f"{transform.blur:g}" if transform.blur else None,
+        "sharpen": f"{transform.sharpen:g}" if transform.sharpen else None,
+    }
+    parts = [f"{key}={value}" for key, value in written.items() if value is not None]
+    if transform.turn in _TURNS:
+        parts.append(_TURNS[transform.turn])
+    return ",".join(parts)
+
+
+def _multiplied(size: Size, ratio: float, max_side: int) -> Size:
+    multiplied = Size(*(max(1, round(side * ratio)) for side in size))
+    if ratio > 1 and max(multiplied) > max_side:
+        msg = (
+            f"With dpr={ratio:g} the answer would be {multiplied.width} x {multiplied.height}; "
+            f"a side may have {max_side} pixels."
+        )
+        raise BadRequest(msg)
+    return multiplied
+
+
+def _formats(values: Values, accept: str) -> Formats:
+    chosen = values.get("f")
+    if isinstance(chosen, Formats):
+        opaque, transparent, _ = chosen
+    elif chosen == AUTO:
+        modern = {known for known in (Format.AVIF, Format.WEBP) if accepting.takes(accept, known)}
+        opaque = accepting.best(accept, frozenset({Format.JPEG, *modern}))
+        transparent = accepting.best(accept, frozenset({Format.PNG, *modern}))
+    else:
+        opaque = Format.JPEG
+        transparent = Format.WEBP if accepting.takes(accept, Format.WEBP) else Format.PNG
+    if "bg" in values:
+        transparent = opaque  # nothing is left transparent
+    animated = values.get("anim")
+    if animated is True:
+        webp = accepting.takes(accept, Format.WEBP)
+        if isinstance(chosen, Formats):
+            webp = chosen.opaque is Format.WEBP
+        animated = Format.WEBP if webp else Format.GIF
+    return Formats(opaque, transparent, animated or None)
+
+
+def _quality(values: Values, formats: Formats, defaults: Defaults) -> int:
+    if set(formats) <= {Format.PNG, Format.GIF, None}:
+        return 100  # these lose nothing: one value for all
+    default = defaults.avif_quality if formats.opaque is Format.AVIF else defaults.quality
+    quality: int = values.get("q", default)
+    return quality
+
+
+# --- values, as they are read and written ----------------------------------------------------
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,4}", value, re.ASCII) or not least <= int(value) <= most:
+            raise ValueError
+        return int(value)
+
+    return parse
+
+
+def _decimal(least: float, most: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,9})?", value, re.ASCII):
+            raise ValueError
+        number = round(float(value), 2)  # a normal form wants an end to the places
+        if not least <= number <= most:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def _one_of(meanings: Mapping[str, Any]) -> Callable[[str], Any]:
+    def parse(value: str) -> Any:
+        if value not in meanings:
+            raise ValueError
+        return meanings[value]
+
+    return parse
+
+
+def _read_formats(value: str) -> Formats | str:
+    if value == AUTO:
+        return AUTO
+    opaque, plus, transparent = value.partition("+")
+    formats = Formats(Format(opaque), Format(transparent if plus else opaque))
+    if not {formats.opaque, formats.transparent} <= set(_STILL):
+        raise ValueError
+    return formats
+
+
+def _written_formats(formats: Formats) -> str:
+    opaque, transparent, _ = formats
+    return opaque if opaque is transparent else f"{opaque}+{transparent}"
+
+
+def _read_gravity(value: str) -> Gravity:
+    if value in {anchor.value for anchor in Anchor}:
+        return Anchor(value)
+    coordinate = r"([01]|[01]?\.[0-9]{1,9}|[01]\.)"
+    match = re.fullmatch(f"{coordinate}:{coordinate}", value)
+    if match is None:
+        raise ValueError
+    # Four places are a pixel in the largest picture; a normal form wants an end to them.
+    x, y = (round(float(text), 4) for text in match.groups())
+    if x > 1 or y > 1:
+        raise ValueError
+    return FocusPoint(x, y)
+
+
+def _written_gravity(gravity: Gravity) -> str:
+    return gravity.value if isinstance(gravity, Anchor) else f"{gravity.x:.4g}:{gravity.y:.4g}"
+
+
+def _read_colour(value: str) -> Colour:
+    if not re.fullmatch(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", value):
+        raise ValueError
+    digits = value if len(value) == 6 else "".join(2 * digit for digit in value)  # noqa: PLR2004
+    return Colour(*bytes.fromhex(digits))
+
+
+_ANCHORS = ", ".join(anchor.value for anchor in Anchor)
+_ON_OFF = {"0": False, "1": True}
+
+OPTIONS = {
+    "q": Option("quality", "a whole number from 1 to 100", "`previewer.quality`", _whole(1, 100)),
+    "f": Option(
+        "format",
+        "jpeg, png, webp, avif, auto (the best that Accept takes), "
+        "or one for opaque and one for transparent pictures such as jpeg+png",
+        "`jpeg+webp` if Accept names WebP, else `jpeg+png`",
+        _read_formats,
+    ),
+    "g": Option(
+        "gravity",
+        f"one of {_ANCHORS}, or a focus point from 0:0 to 1:1 such as 0.3:0.7",
+        "`smart`",
+        _read_gravity,
+    ),
+    "dpr": Option(
+        "device pixel ratio", "a number from 1 to 4, which multiplies the size", "`1`",
+        _decimal(1, 4),
+    ),
+    "rot": Option(
+        "rotation", "90, 180 or 270, clockwise", "none",
+        _one_of({"0": 1} | {key: _ORIENTATION[key] for key in ("90", "180", "270")}),
+    ),
+    "flip": Option(
+        "mirroring", "h (left and right change places) or v (up and down do)", "none",
+        _one_of({key: _ORIENTATION[key] for key in "hv"}),
+    ),
+    "trim": Option(
+        "trimming of a border of one colour",
+        "a tolerance, a whole number of levels from 1 to 128", "none",
+        _whole(1, 128),
+    ),
+    "enlarge": Option(
+        "enlarging by fill", "0 (never: smaller than asked, in the same shape) or 1", "`1`",
+        _one_of(_ON_OFF),
+    ),
+    "bg": Option(
+        "background under what is transparent", "a colour as 3 or 6 hexadecimal digits",
+        "white, where the format is JPEG", _read_colour,
+    ),
+    "blur": Option(
+        "blur", "a number of pixels (sigma) from 0.3 to 100", "none", _decimal(0.3, 100)
+    ),
+    "sharpen": Option(
+        "sharpening", "a number of pixels (sigma) from 0.3 to 10", "none", _decimal(0.3, 10)
+    ),
+    "anim": Option(
+        "animation", "0 (its first frame), 1 (kept, as WebP where that is asked for or taken, "
+        "else as GIF), webp or gif", "`0`",
+        _one_of(_ON_OFF | {str(known): known for known in _ANIMATED}),
+    ),
+}  # fmt: skip

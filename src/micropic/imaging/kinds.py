@@ -1,0 +1,106 @@
+"""The kinds of picture, told by their first bytes; and how much of one is decoded.
+
+No codec is loaded here: the service reads this, the render processes decode.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from micropic.domain.errors import NotAnImage
+
+
+class Kind(StrEnum):
+    """The kinds of picture that are decoded, by the names people know them by."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    WEBP = "WebP"
+    GIF = "GIF"
+    AVIF = "AVIF"
+    TIFF = "TIFF"
+    BMP = "BMP"
+    ICO = "ICO"
+    SVG = "SVG"
+
+
+ACCEPT = (
+    "image/jpeg,image/png,image/webp,image/gif,image/tiff,image/bmp,image/svg+xml,"
+    "image/x-icon,image/avif;q=0.8,*/*;q=0.1"
+)
+"""The Accept field that says so; AVIF last, since it costs the most to decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is decoded at the most."""
+
+    pixels: int = 50_000_000
+    """In a picture, or in all frames of an animation together."""
+    avif_pixels: int = 16_000_000
+    """In an AVIF picture, which takes 50 bytes of memory a pixel (docs/engine.md)."""
+    frames: int = 100
+    """Of an animation; what comes after them is left out."""
+
+    def pixels_of(self, kind: Kind) -> int:
+        """Give how many pixels a picture of this kind may have."""
+        return min(self.pixels, self.avif_pixels) if kind is Kind.AVIF else self.pixels
+
+
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE
+)
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+ICO_SIGNATURE = b"\x00\x00\x01\x00"
+
+_SIGNATURES: list[tuple[bytes, Kind]] = [
+    (b"\xff\xd8\xff", Kind.JPEG),
+    (PNG_SIGNATURE, Kind.PNG),
+    (b"GIF87a", Kind.GIF),
+    (b"GIF89a", Kind.GIF),
+    (b"II*\x00", Kind.TIFF),
+    (b"MM\x00*", Kind.TIFF),
+    (b"BM", Kind.BMP),
+    (ICO_SIGNATURE, Kind.ICO),
+]
+_OTHERS: list[tuple[re.Pattern[bytes], str]] = [
+    (re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE), "a web page (HTML)"),
+    (re.compile(rb"%PDF-"), "a PDF document"),
+    (re.compile(rb"\s*[{\[]\s*[\"{\[]"), "JSON"),
+    (re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "), "JPEG XL"),
+    (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), "JPEG 2000"),
+    (re.compile(rb"8BPS"), "a Photoshop document"),
+    (re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL), "HEIC"),
+    (re.compile(rb"....ftyp", re.DOTALL), "a video"),
+    (re.compile(rb"\x1a\x45\xdf\xa3"), "a video (Matroska or WebM)"),
+    (re.compile(rb"PK\x03\x04"), "a ZIP archive"),
+    (re.compile(rb"\x1f\x8b"), "gzip data"),
+    (re.compile(rb"\s*<"), "XML or HTML"),
+    (re.compile(rb"[\t\n\r\x20-\x7e]{1,512}\Z"), "plain text"),
+]
+
+
+def sniff(head: bytes) -> Kind:
+    """Tell the kind by the first bytes (at most 4 KiB of them are looked at).
+
+    Raises:
+        NotAnImage: it is none that is decoded.
+
+    """
+    for signature, kind in _SIGNATURES:
+        if head.startswith(signature):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Kind.WEBP
+    if head[4:8] == b"ftyp" and re.search(rb"avi[fs]", head[8:64]):
+        return Kind.AVIF
+    if _SVG.match(head) and b"<svg" in head:
+        return Kind.SVG
+    found = next(
+        (name for pattern, name in _OTHERS if pattern.match(head)), "data of no known kind"
+    )
+    known = ", ".join(Kind)
+    msg = f"The source is not a picture that can be decoded but {found}. Known are {known}."
+    raise NotAnImage(msg)

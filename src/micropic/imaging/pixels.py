@@ -1,0 +1,120 @@
+"""What is done to decoded pictures: cut, resample, lay on a colour, blur, sharpen.
+
+libvips does the work on pictures in memory; numpy arrays are what passes between the steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyvips
+
+from micropic.domain import geometry
+from micropic.domain.model import Box, Colour, Size
+
+Pixels = npt.NDArray[np.uint8]
+"""H x W x 3 or 4, uint8, sRGB; the fourth is alpha, not multiplied in."""
+
+_OPAQUE = 255
+_COLOURS = 3
+
+
+def size_of(pixels: Pixels) -> Size:
+    """Give width and height."""
+    height, width = pixels.shape[:2]
+    return Size(width, height)
+
+
+def has_alpha(pixels: Pixels) -> bool:
+    """Tell whether there is an alpha channel."""
+    return bool(pixels.shape[2] > _COLOURS)
+
+
+def without_idle_alpha(pixels: Pixels) -> Pixels:
+    """Leave the alpha channel out where nothing is transparent."""
+    if has_alpha(pixels) and pixels[:, :, _COLOURS].min() == _OPAQUE:
+        return np.ascontiguousarray(pixels[:, :, :_COLOURS])
+    return pixels
+
+
+def upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Undo an EXIF orientation (Exif 2.32, section 4.6.4): what is stored to what is seen."""
+    transpose, rows, columns = geometry.flips(orientation)
+    if transpose:
+        pixels = pixels.transpose(1, 0, 2)
+    if rows:
+        pixels = pixels[::-1]
+    if columns:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def cut(pixels: Pixels, box: Box) -> Pixels:
+    """Give a view of the part inside `box`."""
+    return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+def resample(pixels: Pixels, size: Size) -> Pixels:
+    """Bring to `size` (Lanczos 3)."""
+    if size_of(pixels) == size:
+        return pixels
+    image = to_vips(pixels)
+    across, down = size.width / image.width, size.height / image.height
+    if not has_alpha(pixels):
+        return from_vips(image.resize(across, vscale=down))
+    # What is transparent has a colour that nobody sees: it must not bleed into its neighbours.
+    resized = image.premultiply().resize(across, vscale=down)
+    return from_vips(resized.unpremultiply().cast(pyvips.BandFormat.UCHAR))
+
+
+def lay_on(pixels: Pixels, colour: Colour) -> Pixels:
+    """Lay what is transparent on a colour; gives three channels."""
+    if not has_alpha(pixels):
+        return pixels
+    return from_vips(to_vips(pixels).flatten(background=list(colour)))
+
+
+def blur(pixels: Pixels, sigma: float) -> Pixels:
+    """Blur by a Gaussian; `sigma` in pixels."""
+    image = to_vips(pixels)
+    if not has_alpha(pixels):
+        return from_vips(image.gaussblur(sigma))
+    blurred = image.premultiply().gaussblur(sigma).unpremultiply()
+    return from_vips(blurred.cast(pyvips.BandFormat.UCHAR))
+
+
+def sharpen(pixels: Pixels, sigma: float) -> Pixels:
+    """Sharpen lightness by an unsharp mask; `sigma` in pixels."""
+    return from_vips(to_vips(pixels).sharpen(sigma=sigma))
+
+
+def content_box(pixels: Pixels, tolerance: int) -> Box:
+    """Find what is left without a border in the colour of the top left corner.
+
+    A pixel belongs to the border if no channel is off by more than `tolerance` levels. A
+    picture that is all border is left whole.
+    """
+    difference = np.abs(pixels.astype(np.int16) - pixels[0, 0].astype(np.int16)).max(axis=2)
+    inside = difference > tolerance
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not rows.size:
+        return Box(0, 0, *size_of(pixels))
+    top, left = int(rows[0]), int(columns[0])
+    return Box(left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)
+
+
+def to_vips(pixels: Pixels) -> pyvips.Image:
+    """Give an image that reads the same memory, if that lies in one piece."""
+    height, width, bands = pixels.shape
+    contiguous = np.ascontiguousarray(pixels)
+    image = pyvips.Image.new_from_memory(contiguous, width, height, bands, pyvips.BandFormat.UCHAR)
+    return image.copy(interpretation=pyvips.Interpretation.SRGB)
+
+
+def from_vips(image: pyvips.Image) -> Pixels:
+    """Compute an image of 8-bit samples."""
+    return np.frombuffer(image.write_to_memory(), np.uint8).reshape(
+        image.height, image.width, image.bands
+    )
