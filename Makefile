@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench lock docs wheel wheel-check clean
+.PHONY: help serve test lint bench lock docs gen wheel wheel-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ bench: $(VENV)/development ## measure, as ratios to limits of the same run
 
 docs: $(VENV)/development ## write the README's tables anew from the code
 	$(BIN)/python scripts/readme_tables.py
+
+gen: $(VENV)/development ## write the code of the protobuf messages anew
+	rm -rf src/micropic/v1
+	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=src --pyi_out=src proto/micropic/v1/*.proto
+	$(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=src proto/micropic/v1/cache.proto
+	@echo '"""Made by `make gen` from proto/: not to be edited."""' > src/micropic/v1/__init__.py
 
 wheel: $(VENV)/development ## build the wheel into dist/
 	rm -rf dist

@@ -174,6 +174,8 @@ class PreviewRequest:
     """Those of the client's headers that the origin is to see."""
     private: bool = False
     """A credential of the client's is among `headers`: the answer is for this client alone."""
+    lease: str = ""
+    """The shared cache's token for making this preview; empty where there is none."""
     deadline: float = float("inf")
     """When the answer is of no use any more, in seconds of the monotonic clock."""
 

@@ -137,6 +137,22 @@ def build_path(transform: Transform, source: SourceUrl) -> str:
     return f"/{build_transform(transform)}/{source}"
 
 
+def parse_key(key: str) -> tuple[Transform, SourceUrl]:
+    """Read what `build_path` gave, whatever the operator's grammar is.
+
+    Raises:
+        BadRequest: it did not come from there.
+
+    """
+    try:
+        _, mode, width, height, segment, source = key.split("/", 5)
+        transform = parse_transform(f"{mode}/{width}/{height}/{segment}")
+    except ValueError as error:
+        msg = "A request in its normal form was expected."
+        raise BadRequest(msg) from error
+    return transform, parse_source(source.encode())
+
+
 def build_transform(transform: Transform) -> str:
     """Give the part of the path before the source, in the normal form of its options."""
     size = transform.size

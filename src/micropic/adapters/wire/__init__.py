@@ -1,0 +1,1 @@
+"""How the nouns of `domain/model.py` travel between processes: as the messages of `proto/`."""

@@ -1,0 +1,89 @@
+"""Nouns to protobuf messages, and back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+from micropic.domain import errors, headers, urls
+from micropic.domain.errors import MicropicError
+from micropic.domain.freshness import lifetime
+from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFacts
+from micropic.v1 import preview_pb2, request_pb2
+
+
+def preview_to_message(preview: Preview) -> preview_pb2.Preview:
+    """Give a preview as a message; what a cache had to do with it stays behind."""
+    provenance = preview.provenance
+    return preview_pb2.Preview(
+        body=preview.body,
+        media_type=preview.media_type,
+        stored_at=preview.stored_at,
+        source=preview_pb2.SourceFacts(**asdict(preview.source)),
+        timing=preview_pb2.Timing(
+            queue=provenance.queue, fetch=provenance.fetch, render=provenance.render
+        ),
+    )
+
+
+def preview_from_message(
+    message: preview_pb2.Preview, provenance: Provenance | None = None
+) -> Preview:
+    """Make a preview again; `provenance` where it is not what the message says."""
+    # An optional field that was not set is None here, not empty.
+    facts = {field.name: value for field, value in message.source.ListFields()}
+    source, timing = SourceFacts(**facts), message.timing
+    return Preview(
+        message.body,
+        message.media_type,
+        message.stored_at,
+        lifetime(source),
+        source,
+        provenance or Provenance(queue=timing.queue, fetch=timing.fetch, render=timing.render),
+    )
+
+
+def problem_to_message(error: MicropicError) -> preview_pb2.Problem:
+    """Give an error as a message."""
+    return preview_pb2.Problem(**error.to_wire())
+
+
+def problem_from_message(message: preview_pb2.Problem) -> MicropicError:
+    """Make the error again; one that another version knows alone is a MicropicError."""
+    members = {field.name: value for field, value in message.ListFields()}
+    members["headers"] = dict(message.headers)
+    members.setdefault("detail", "")
+    if message.code not in errors.BY_CODE:
+        return MicropicError(message.detail)
+    return errors.from_wire(members)
+
+
+def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
+    """Give a request as a message; its deadline becomes the time that is left."""
+    return request_pb2.PreviewRequest(
+        key=request.key,
+        headers=[request_pb2.Header(name=name, value=value) for name, value in request.headers],
+        private=request.private,
+        time_left=request.deadline - time.monotonic(),
+        lease=request.lease,
+    )
+
+
+def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
+    """Make the request again.
+
+    Raises:
+        BadRequest: it was not made by `request_to_message`.
+
+    """
+    transform, source = urls.parse_key(message.key)
+    fields = tuple((header.name, header.value) for header in message.headers)
+    return PreviewRequest(
+        transform,
+        source,
+        key=message.key,
+        headers=fields,
+        private=message.private or headers.carries_credentials(fields),
+        lease=message.lease,
+        deadline=time.monotonic() + message.time_left,
+    )

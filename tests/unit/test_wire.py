@@ -1,0 +1,91 @@
+"""What crosses the wire is on the other side what it was on this one."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from micropic.adapters.wire import messages
+from micropic.domain import errors
+from micropic.domain.errors import BadRequest, MicropicError
+from micropic.domain.freshness import lifetime
+from micropic.domain.model import FROM_CACHE, Preview, PreviewRequest, Provenance, SourceFacts
+from micropic.domain.urls import DEFAULT, build_path, parse_path
+from micropic.v1 import preview_pb2, request_pb2
+
+FACTS = SourceFacts('"é"', None, "max-age=60", "", "Tue", "7", None, "ab" * 32)
+
+
+def over_the_wire(message: preview_pb2.Preview) -> preview_pb2.Preview:
+    return preview_pb2.Preview.FromString(message.SerializeToString())
+
+
+@pytest.mark.parametrize("facts", [FACTS, SourceFacts()])
+def test_a_preview_comes_back_with_how_long_each_step_took(facts: SourceFacts) -> None:
+    timing = Provenance(queue=0.25, fetch=0.5, render=2.0)
+    preview = Preview(b"\xff\x00", "image/webp", 1234.5, lifetime(facts), facts, timing)
+    back = messages.preview_from_message(over_the_wire(messages.preview_to_message(preview)))
+    assert back == preview
+    assert back.provenance == timing
+
+
+def test_a_preview_from_a_cache_says_so() -> None:
+    message = messages.preview_to_message(Preview(b"", "image/png", 1.0, 2.0, FACTS))
+    assert messages.preview_from_message(message, FROM_CACHE).provenance is FROM_CACHE
+
+
+@pytest.mark.parametrize("kind", errors.BY_CODE.values(), ids=lambda kind: kind.code)
+def test_every_error_comes_back_equal(kind: type[MicropicError]) -> None:
+    members = {"detail": "é", "status": 401, "headers": {"a": "b"}, "retry_after": 7}
+    error = kind.from_members(members)
+    wire = messages.problem_to_message(error).SerializeToString()
+    back = messages.problem_from_message(preview_pb2.Problem.FromString(wire))
+    assert type(back) is kind
+    assert back.to_wire() == error.to_wire()
+
+
+def test_an_error_that_is_not_known_here_keeps_its_detail() -> None:
+    back = messages.problem_from_message(preview_pb2.Problem(code="of_tomorrow", detail="So."))
+    assert (type(back), back.detail) == (MicropicError, "So.")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/fill/300/200/h/x?y=1&z=%2F",
+        b"/fit/9000/9000/f=webp+png,trim=3,bg=fff,rot=90,flip=h,blur=2/https://h:81//a//b",
+        b"/fill/3/2/g=0.1:0.2,anim=gif/sample:cat.jpg",
+    ],
+)
+def test_a_request_comes_back_with_the_time_that_is_left(path: bytes) -> None:
+    grammar = type(DEFAULT)(type(DEFAULT.defaults)(max_side=16384))
+    transform, source, _ = parse_path(path, b"", grammar)
+    request = PreviewRequest(
+        transform,
+        source,
+        key=build_path(transform, source),
+        headers=(("a", "é"), ("a", "c")),
+        lease="token",
+        deadline=time.monotonic() + 5,
+    )
+    wire = messages.request_to_message(request).SerializeToString()
+    back = messages.request_from_message(request_pb2.PreviewRequest.FromString(wire))
+    assert (back.transform, back.source, back.key) == (transform, source, request.key)
+    assert (back.headers, back.private, back.lease) == (request.headers, False, "token")
+    assert request.deadline - 1 < back.deadline <= request.deadline + 1
+
+
+def test_credentials_make_a_request_private_whatever_the_message_says() -> None:
+    header = request_pb2.Header(name="cookie", value="a=b")
+    key = "/fill/3/2/f=jpeg,g=smart,q=80/http://h/x"
+    message = request_pb2.PreviewRequest(key=key, headers=[header], time_left=1)
+    assert messages.request_from_message(message).private
+
+
+@pytest.mark.parametrize(
+    "key", ["", "x", "/fill/3/2/http://h/", "/fill/a/2/q=80/h", "/crop/1/1/q=1/h"]
+)
+def test_what_is_no_request_is_refused(key: str) -> None:
+    with pytest.raises(BadRequest):
+        messages.request_from_message(request_pb2.PreviewRequest(key=key, time_left=1))
