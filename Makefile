@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench lock docs gen wheel wheel-check clean
+.PHONY: help serve test lint bench lock docs gen warm wheel wheel-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ gen: $(VENV)/development ## write the code of the protobuf messages anew
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=src --pyi_out=src proto/micropic/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=src proto/micropic/v1/cache.proto
 	@echo '"""Made by `make gen` from proto/: not to be edited."""' > src/micropic/v1/__init__.py
+
+SOURCES ?= /dev/stdin
+warm: $(VENV)/runtime ## fill the cache of a service on port 8080 with SOURCES, a file or a URL
+	@$(BIN)/micropic warm $(SOURCES)
 
 wheel: $(VENV)/development ## build the wheel into dist/
 	rm -rf dist

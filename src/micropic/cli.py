@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import re
@@ -10,14 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import orjson
 import typer
 import uvloop
 
 from micropic import __version__, settings, wiring
 from micropic.adapters.disk_cache import CacheDirectoryInUseError
+from micropic.adapters.source_lists import SourceListError, read_sources
 from micropic.domain import urls
 from micropic.domain.errors import BadRequest, MicropicError
+from micropic.domain.model import Size
 from micropic.services import logs
+from micropic.services.warmer import Plan
 
 app = typer.Typer(
     name="micropic",
@@ -127,6 +132,60 @@ def render(  # noqa: PLR0913 # each one a flag
     except OSError as error:
         _fail(str(error))
     typer.echo(f"{output}: {preview.size.width}x{preview.size.height}, {len(preview.body)} bytes")
+
+
+@app.command()
+def warm(  # noqa: PLR0913 # each one a flag
+    sources: Annotated[
+        str,
+        typer.Argument(
+            help="A file with a source a line, - for standard input, or the URL of a sitemap or "
+            "of a page with links, such as the listing of a directory."
+        ),
+    ],
+    *,
+    proxy: Annotated[
+        str, typer.Option(help="Where to ask, with the mode and, if wished, no slash at the end.")
+    ] = "http://localhost:8080/fill",
+    sizes: Annotated[
+        str, typer.Option(help="Sizes joined by commas: 300 for 300x300, or 300x200.")
+    ] = "50,100,200,300,500,1024,2000",
+    number: Annotated[
+        int | None,
+        typer.Option(min=1, help="Requests, drawn at random. [default: each source in each size]"),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Requests at a time.")] = 8,
+    seed: Annotated[int, typer.Option(help="Where the drawing begins.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Fill the cache: ask a proxy for previews, and sum up what came back."""
+    from micropic.services import warm_report  # noqa: PLC0415 # what draws in the terminal
+
+    try:
+        asked = [_size(text) for text in sizes.split(",")]
+        listed = asyncio.run(read_sources(sources))
+    except (ValueError, SourceListError) as error:
+        _fail(str(error))
+    plan = Plan(
+        proxy=proxy.rstrip("/"), sources=listed, sizes=asked,
+        number=number, seed=seed, workers=workers,
+    )  # fmt: skip
+    tally = warm_report.run(plan, quiet=json)
+    typer.echo(orjson.dumps(tally.summary()).decode() if json else warm_report.table(tally))
+    if tally.errors:
+        raise typer.Exit(1)
+
+
+def _size(text: str) -> Size:
+    width, _, height = text.strip().partition("x")
+    try:
+        size = Size(int(width), int(height or width))
+    except ValueError:
+        size = Size(0, 0)
+    if min(size) < 1:
+        msg = f"A size must be a number such as 300, or two such as 300x200, not {text!r}."
+        raise ValueError(msg)
+    return size
 
 
 def _fail(message: str) -> NoReturn:
