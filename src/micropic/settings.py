@@ -59,6 +59,11 @@ def _address(value: str) -> str:
 _Port = Annotated[int, Field(ge=0, le=65535), Allowed("a whole number, 0 (any free port) to 65535")]
 _Count = Annotated[int, Field(ge=0), Allowed("a whole number from 0")]
 _AtLeastOne = Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+_Origin = Annotated[
+    str,
+    Field(pattern=r"^(\*|https?://[^\s/]+)?$"),
+    Allowed("* or an origin such as https://www.example.com"),
+]
 _Quality = Annotated[int, Field(ge=1, le=100), Allowed("a whole number from 1 to 100")]
 _Seconds = Annotated[float, Field(gt=0, le=3600), Allowed("seconds, more than 0 and up to 3600")]
 _Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
@@ -93,6 +98,13 @@ class ProxySettings(_Section):
     max_side: Annotated[
         int, Field(ge=1, le=16384), Allowed("a whole number of pixels from 1 to 16384")
     ] = Field(8192, description="longest side of a preview")
+    allow_origin: _Origin = Field(
+        "", description="Access-Control-Allow-Origin of previews; empty: none"
+    )
+    resource_policy: Annotated[
+        Literal["same-origin", "same-site", "cross-origin", ""],
+        Allowed("same-origin, same-site, cross-origin or empty"),
+    ] = Field("cross-origin", description="Cross-Origin-Resource-Policy of previews; empty: none")
     max_in_flight: _AtLeastOne = Field(
         256, description="previews being made at once; one more is a 503"
     )

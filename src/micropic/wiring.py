@@ -26,12 +26,14 @@ from micropic.pipeline.bypass import PrivateBypass
 from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.local import Local
+from micropic.pipeline.only_if_cached import OnlyIfCached
 from micropic.ports import Previewer, Source
 from micropic.services.health import health_routes
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, listen, serve
 from micropic.settings import Settings, cores
 from micropic.web.pages import page_routes
+from micropic.web.responses import Sharing
 from micropic.web.routed import routed
 
 log = structlog.get_logger()
@@ -70,7 +72,7 @@ def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer
     before the joined work is over, and what is missing there is so at once: no request finds
     neither the one nor the other.
     """
-    shared: Previewer = Lookup(cache, Coalescing(Keeping(cache, inner)))
+    shared: Previewer = Lookup(cache, OnlyIfCached(Coalescing(Keeping(cache, inner))))
     if settings.cache.memory:
         memory = MemoryCache(settings.cache.memory)
         shared = Lookup(memory, Keeping(memory, shared))
@@ -129,6 +131,7 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
         ),
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,
+        sharing=Sharing(settings.proxy.allow_origin, settings.proxy.resource_policy),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from micropic.adapters import disk_cache
 from micropic.adapters.disk_cache import DiskCache
+from micropic.adapters.entry import VERSION
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.domain.freshness import lifetime
 from micropic.domain.model import Preview, SourceFacts
@@ -184,14 +185,15 @@ async def test_a_caller_that_leaves_does_not_stop_a_put(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         task.cancel()
     await asyncio.gather(*cache._puts)
-    assert len([path for path in (tmp_path / "v1").rglob("*") if path.is_file()]) == 20
+    assert len([path for path in (tmp_path / f"v{VERSION}").rglob("*") if path.is_file()]) == 20
     assert len(cache._index) == 20
     cache.close()
 
 
 def test_files_that_are_not_the_caches_own_are_left_alone(tmp_path: Path) -> None:
     DiskCache(tmp_path, ROOMY).close()
-    strays = [tmp_path / "v1/stray", tmp_path / "v1/ab/cd", tmp_path / "v1/ab" / ("0" * 64)]
+    root = tmp_path / f"v{VERSION}"
+    strays = [root / "stray", root / "ab/cd", root / "ab" / ("0" * 64)]
     for stray in strays:
         stray.touch()
     (tmp_path / "tmp/folder").mkdir()
@@ -207,3 +209,11 @@ async def test_what_comes_with_a_preview_counts_as_well() -> None:
     for number in range(10):
         await cache.put(f"k{number}", Preview(b"x", "image/jpeg", 0.0, 60.0, facts))
     assert len(cache._index) < 4
+
+
+async def test_entries_of_an_earlier_format_are_cleared_away(tmp_path: Path) -> None:
+    old = tmp_path / f"v{VERSION - 1}" / "ab" / ("ab" * 32)
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"MPIC")
+    DiskCache(tmp_path, ROOMY).close()
+    assert not old.parent.parent.exists()

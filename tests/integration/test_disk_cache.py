@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from micropic.adapters.entry import VERSION
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService, micropic
@@ -12,7 +13,7 @@ from tests.support.waiting import wait_until
 
 
 def entries(service: Service) -> list[Path]:
-    return [path for path in (service.cache / "v1").rglob("*") if path.is_file()]
+    return [path for path in (service.cache / f"v{VERSION}").rglob("*") if path.is_file()]
 
 
 def previews(service: Service, origin: Origin, names: str) -> list[str]:

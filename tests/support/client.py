@@ -50,9 +50,9 @@ class Answer:
 
     @property
     def cache_status(self) -> str:
-        """Cache-Status (RFC 9211) of a preview."""
+        """Cache-Status (RFC 9211) of a preview, but for how long it is fresh still."""
         assert self.status == 200, (self.status, self.body)
-        return self.headers["Cache-Status"]
+        return self.headers["Cache-Status"].partition("; ttl=")[0]
 
 
 def ask(

@@ -25,6 +25,7 @@ _STATUS = {
     "too_much_memory": 413,
     "render_timeout": 504,
     "overloaded": 503,
+    "not_cached": 504,
     "timeout": 504,
 }
 
@@ -59,9 +60,19 @@ def test_a_problem_is_whole_by_rfc_9457() -> None:
     }
     assert response.headers == [
         (b"content-type", b"application/problem+json"),
-        (b"cache-control", b"no-store"),
+        (b"cache-control", b"public, max-age=5"),
         (b"x-content-type-options", b"nosniff"),
     ]
+
+
+def test_what_is_for_one_client_is_kept_by_nobody() -> None:
+    answers = (
+        problems.from_error(BY_CODE["origin_failed"]("No."), "id-1", private=True),
+        problems.from_error(OriginRefused("No.", 401, {}), "id-1"),
+        problems.defect("id-1"),
+    )
+    for answer in answers:
+        assert (b"cache-control", b"no-store") in answer.headers
 
 
 @pytest.mark.parametrize(

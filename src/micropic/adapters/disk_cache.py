@@ -3,7 +3,7 @@
 ```
 {dirname}/lock                    held while a process owns the directory
 {dirname}/tmp/{n}                 an entry that is being written
-{dirname}/v1/{ab}/{abcdef...}     an entry, named by the SHA-256 of its key
+{dirname}/v2/{ab}/{abcdef...}     an entry, named by the SHA-256 of its key; v2: its format
 ```
 
 An entry's modification time is when it was last used: the order is found again after a
@@ -20,6 +20,7 @@ import hashlib
 import itertools
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -63,6 +64,8 @@ class DiskCache:
         for folder in (self._tmp, *(self._root / folder for folder in _FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = _own(directory)
+        for version in range(1, VERSION):  # what an earlier program kept, none can read any more
+            shutil.rmtree(directory / f"v{version}", ignore_errors=True)
         self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
         self._used: dict[bytes, int] = {}
         self._marking: asyncio.TimerHandle | None = None

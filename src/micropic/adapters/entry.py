@@ -3,12 +3,12 @@
 ```
 offset  bytes  what
 0       4      "MPIC"
-4       2      version of this format, 1
+4       2      version of this format, 2
 6       2      reserved, 0
 8       4      length of the header
 12      8      length of the body
 20      32     SHA-256 of header and body
-52             header: JSON with key, media_type, stored_at, source
+52             header: JSON with key, media_type, stored_at, etag, source
                body
 ```
 
@@ -26,7 +26,7 @@ import orjson
 from micropic.domain.freshness import lifetime
 from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
 
-VERSION = 1
+VERSION = 2
 
 _MAGIC = b"MPIC"
 _PREFIX = struct.Struct(">4sHHIQ32s")
@@ -45,6 +45,7 @@ def pack(key: str, preview: Preview) -> tuple[bytes, bytes]:
             "key": key,
             "media_type": preview.media_type,
             "stored_at": preview.stored_at,
+            "etag": preview.etag,
             "source": facts,
         }
     )
@@ -74,7 +75,13 @@ def unpack(data: bytes) -> tuple[str, Preview]:
         meta = orjson.loads(data[_PREFIX.size : start])
         source = SourceFacts(**meta["source"])
         preview = Preview(
-            body, meta["media_type"], meta["stored_at"], lifetime(source), source, FROM_CACHE
+            body,
+            meta["media_type"],
+            meta["stored_at"],
+            lifetime(source),
+            source,
+            FROM_CACHE,
+            meta["etag"],
         )
         return meta["key"], preview
     except (ValueError, TypeError, KeyError) as error:

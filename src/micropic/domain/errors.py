@@ -16,6 +16,7 @@ MicropicError
 ├── TooMuchMemory         the render ran out of memory
 ├── RenderTimeout         the render took too long
 ├── Overloaded            too much work is waiting
+├── NotCached             only what is kept was asked for, and it is not
 └── DeadlineExceeded      the time of the whole request is up
 ```
 
@@ -160,6 +161,12 @@ class Overloaded(MicropicError):
     def from_members(cls, wire: dict[str, Any]) -> Self:
         """Make an error of this class from what `to_wire` gave."""
         return cls(wire["detail"], wire["retry_after"])
+
+
+class NotCached(MicropicError):
+    """Only what is kept was asked for, and it is not (RFC 9111, section 5.2.1.7)."""
+
+    code = "not_cached"
 
 
 class DeadlineExceeded(MicropicError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -170,6 +171,8 @@ class PreviewRequest:
     """The normal form of transform and source: equal keys ask for equal previews."""
     negotiated: frozenset[str] = frozenset()
     """The media types of answers that would be others for a client with another Accept."""
+    only_if_cached: bool = False
+    """The client wants what is kept, or nothing (RFC 9111, section 5.2.1.7)."""
     headers: Headers = ()
     """Those of the client's headers that the origin is to see."""
     private: bool = False
@@ -235,6 +238,11 @@ class Provenance:
 FROM_CACHE = Provenance(cache=CacheResult.HIT)
 
 
+def strong_etag(body: bytes) -> str:
+    """Give the entity tag of these bytes: equal bytes, equal tags, on every machine."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """An encoded picture with all that is known of it."""
@@ -247,3 +255,5 @@ class Preview:
     """For how many seconds from then it is fresh."""
     source: SourceFacts = field(default_factory=SourceFacts)
     provenance: Provenance = field(default_factory=Provenance, compare=False)
+    etag: str = ""
+    """A strong validator of the body, quoted (RFC 9110, section 8.8.3)."""

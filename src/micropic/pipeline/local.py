@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from micropic.domain import freshness
-from micropic.domain.model import Preview, PreviewRequest, Provenance
+from micropic.domain.model import Preview, PreviewRequest, Provenance, strong_etag
 from micropic.ports import Renderer, Source
 
 
@@ -31,4 +31,5 @@ class Local:
             provenance=Provenance(
                 queue=rendered.queue, fetch=fetched - started, render=rendered.render
             ),
+            etag=strong_etag(rendered.body),
         )

@@ -6,8 +6,9 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -19,7 +20,8 @@ from micropic.domain.model import Mode, PreviewRequest
 from micropic.ports import Previewer
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
-from micropic.web.responses import Response, from_preview
+from micropic.web.conditions import conditions
+from micropic.web.responses import Response, Sharing, from_preview
 from micropic.web.routed import routed
 
 _METHODS = {"GET", "HEAD"}
@@ -29,6 +31,7 @@ _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
 _LONGEST_ACCEPT = 1024
 """Bytes of an Accept field that are looked at; browsers send some 150."""
+_ONLY_IF_CACHED = b"only-if-cached"
 _GRACE = 0.2
 """Seconds past the deadline in which whoever ran out of time may say so itself."""
 
@@ -41,6 +44,7 @@ class ProxyOptions:
     timeout: float
     """Seconds for a whole request."""
     credential_hosts: Sequence[str] = ()
+    sharing: Sharing = field(default_factory=Sharing)
 
 
 class ProxyApp:
@@ -51,6 +55,7 @@ class ProxyApp:
     ) -> None:
         self._previewer = previewer
         self._options = options
+        self._sharing = options.sharing.fields()
         self._watches = ClientWatches()
         self._log = structlog.get_logger().bind()  # bound once: it is called for every request
         self._rest = routed(routes)
@@ -75,22 +80,26 @@ class ProxyApp:
         if scope["method"] not in _METHODS:
             allowed = ", ".join(sorted(_METHODS))
             return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
+        private = False
         try:
             request = self.read(scope)
+            private = request.private
             with self._watches.watch(receive, self._options.timeout + _GRACE):
                 preview = await self._previewer.preview(request)
         except MicropicError as error:
-            return problems.from_error(error, exchange.request_id)
+            return problems.from_error(error, exchange.request_id, private=private)
         except TimeoutError:
             late = DeadlineExceeded("The preview could not be made in time; try again later.")
-            return problems.from_error(late, exchange.request_id)
+            return problems.from_error(late, exchange.request_id, private=private)
         except ClientGone:
             raise
         except Exception:  # noqa: BLE001 # a defect of ours is one 500, not a dead connection
             self._log.exception("defect", request_id=exchange.request_id)
             return problems.defect(exchange.request_id)
         exchange.cache = preview.provenance.cache.value
-        return from_preview(preview, request, time.time())
+        asked = conditions(scope["headers"])
+        response = from_preview(preview, request, time.time(), asked)
+        return response._replace(headers=response.headers + self._sharing)
 
     def read(self, scope: Any) -> PreviewRequest:
         """Read a request for a preview.
@@ -115,6 +124,7 @@ class ProxyApp:
             source,
             key=key,
             negotiated=negotiated,
+            only_if_cached=_ONLY_IF_CACHED in headers.field(scope["headers"], b"cache-control"),
             headers=fields,
             private=headers.carries_credentials(fields),
             deadline=time.monotonic() + options.timeout,
@@ -146,11 +156,9 @@ class _Exchange:
         """Send a whole answer; without its body where HEAD was asked."""
         body = b"" if self._scope["method"] == "HEAD" else response.body
         self.status, self.bytes = response.status, len(body)
-        headers = [
-            *response.headers,
-            (b"content-length", b"%d" % len(response.body)),
-            (b"x-request-id", self.request_id.encode()),
-        ]
+        headers = [*response.headers, (b"x-request-id", self.request_id.encode())]
+        if response.status != HTTPStatus.NOT_MODIFIED:  # RFC 9110, 8.6: it would be the body's
+            headers.append((b"content-length", b"%d" % len(response.body)))
         await self._send(
             {"type": "http.response.start", "status": response.status, "headers": headers}
         )

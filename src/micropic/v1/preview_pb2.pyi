@@ -27,18 +27,20 @@ class SourceFacts(_message.Message):
     def __init__(self, etag: _Optional[str] = ..., last_modified: _Optional[str] = ..., cache_control: _Optional[str] = ..., expires: _Optional[str] = ..., date: _Optional[str] = ..., age: _Optional[str] = ..., vary: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class Preview(_message.Message):
-    __slots__ = ("body", "media_type", "stored_at", "source", "timing")
+    __slots__ = ("body", "media_type", "stored_at", "source", "timing", "etag")
     BODY_FIELD_NUMBER: _ClassVar[int]
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     STORED_AT_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     body: bytes
     media_type: str
     stored_at: float
     source: SourceFacts
     timing: Timing
-    def __init__(self, body: _Optional[bytes] = ..., media_type: _Optional[str] = ..., stored_at: _Optional[float] = ..., source: _Optional[_Union[SourceFacts, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
+    etag: str
+    def __init__(self, body: _Optional[bytes] = ..., media_type: _Optional[str] = ..., stored_at: _Optional[float] = ..., source: _Optional[_Union[SourceFacts, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class Timing(_message.Message):
     __slots__ = ("queue", "fetch", "render")

@@ -8,6 +8,9 @@ from http import HTTPStatus
 from micropic.domain import errors
 from micropic.web.responses import Response
 
+_BRIEFLY = b"public, max-age=5"
+"""What went wrong may be right in a moment, but a page that asks at once need not ask again."""
+
 _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.MicropicError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BadRequest: HTTPStatus.BAD_REQUEST,
@@ -23,13 +26,14 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.TooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RenderTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 """OriginRefused is not here: it carries the origin's own status."""
 
 
-def from_error(error: errors.MicropicError, request_id: str) -> Response:
-    """Turn an error into an answer."""
+def from_error(error: errors.MicropicError, request_id: str, *, private: bool = False) -> Response:
+    """Turn an error into an answer; one to a `private` request is for that client alone."""
     headers: dict[str, str] = {}
     if isinstance(error, errors.OriginRefused):
         status, headers = error.status, error.headers
@@ -37,13 +41,15 @@ def from_error(error: errors.MicropicError, request_id: str) -> Response:
         status = _STATUS[type(error)]
         if isinstance(error, errors.Overloaded):
             headers = {"Retry-After": str(error.retry_after)}
-    return problem(status, error.code, error.detail, request_id, headers)
+    # Whoever has credentials may get another answer than a 401.
+    private = private or status == HTTPStatus.UNAUTHORIZED
+    return problem(status, error.code, error.detail, request_id, headers, private=private)
 
 
 def defect(request_id: str) -> Response:
     """Give the answer for a defect of ours; what it was stands in the log."""
     detail = f"Something went wrong inside micropic. Tell the operator the request id {request_id}."
-    return problem(500, errors.MicropicError.code, detail, request_id)
+    return problem(500, errors.MicropicError.code, detail, request_id, private=True)
 
 
 def not_found(path: str, request_id: str) -> Response:
@@ -58,8 +64,14 @@ def method_not_allowed(method: str, allowed: str, request_id: str) -> Response:
     return problem(405, "method_not_allowed", detail, request_id, {"Allow": allowed})
 
 
-def problem(
-    status: int, code: str, detail: str, request_id: str, headers: dict[str, str] | None = None
+def problem(  # noqa: PLR0913 # what a problem is made of
+    status: int,
+    code: str,
+    detail: str,
+    request_id: str,
+    headers: dict[str, str] | None = None,
+    *,
+    private: bool = False,
 ) -> Response:
     """Build a problem; with the type `about:blank` the title is the status's own phrase."""
     try:
@@ -76,7 +88,7 @@ def problem(
     }
     fields = [
         (b"content-type", b"application/problem+json"),
-        (b"cache-control", b"no-store"),
+        (b"cache-control", b"no-store" if private else _BRIEFLY),
         (b"x-content-type-options", b"nosniff"),
         *((name.lower().encode(), value.encode("latin-1", "replace"))
           for name, value in (headers or {}).items()),

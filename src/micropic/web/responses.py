@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from micropic.domain.freshness import remaining
 from micropic.domain.model import CacheResult, Format, Preview, PreviewRequest
+from micropic.web import conditions
+from micropic.web.conditions import Conditions, NotSatisfiableError
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -29,31 +32,99 @@ class Response(NamedTuple):
     body: bytes
 
 
-def from_preview(preview: Preview, request: PreviewRequest, now: float) -> Response:
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What pages of other origins may do with previews; an empty value sends no field."""
+
+    allow_origin: str = ""
+    """Access-Control-Allow-Origin (Fetch standard)."""
+    resource_policy: str = "cross-origin"
+    """Cross-Origin-Resource-Policy (Fetch standard)."""
+
+    def fields(self) -> Fields:
+        """Give the fields that say so."""
+        named = {
+            b"access-control-allow-origin": self.allow_origin,
+            b"cross-origin-resource-policy": self.resource_policy,
+        }
+        return [(name, value.encode()) for name, value in named.items() if value]
+
+
+def from_preview(
+    preview: Preview, request: PreviewRequest, now: float, asked: Conditions | None = None
+) -> Response:
     """Turn a preview into an answer; `now` in seconds of the Unix epoch."""
-    provenance = preview.provenance
-    cache_status = _CACHE_STATUS[provenance.cache]
+    fields = _fields(preview, request, now)
+    if not asked:
+        return Response(200, fields, preview.body)
+    return _conditional(preview, fields, asked)
+
+
+def _conditional(preview: Preview, fields: Fields, asked: Conditions) -> Response:
+    modified, length = preview.source.last_modified, len(preview.body)
+    if conditions.not_modified(asked, preview.etag, modified):
+        # What describes the body stays away (RFC 9110, 15.4.5).
+        return Response(304, [pair for pair in fields if not pair[0].startswith(b"content-")], b"")
+    try:
+        part = conditions.byte_range(asked, preview.etag, modified, length)
+    except NotSatisfiableError:
+        fields = [pair for pair in fields if not pair[0].startswith(b"content-")]
+        return Response(416, [*fields, (b"content-range", b"bytes */%d" % length)], b"")
+    if part is None:
+        return Response(200, fields, preview.body)
+    where = b"bytes %d-%d/%d" % (*part, length)
+    body = preview.body[part.first : part.last + 1]
+    return Response(206, [*fields, (b"content-range", where)], body)
+
+
+def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:
+    left, provenance = remaining(preview, now), preview.provenance
     hit = provenance.cache is CacheResult.HIT
-    if provenance.collapsed and not hit:  # RFC 9211, 2.6: it speaks of what was forwarded
-        cache_status += b"; collapsed"
     fields = [
         (b"content-type", preview.media_type.encode()),
         (b"content-disposition", _disposition(request.source.target, preview.media_type)),
-        (b"cache-control", _cache_control(preview, request, now)),
-        (b"cache-status", cache_status),
+        (b"cache-control", _cache_control(preview, request, left)),
+        (b"cache-status", _cache_status(preview, left)),
         (b"test-previewlocation", b"cache" if hit else b"previewer"),
         (b"x-content-type-options", b"nosniff"),
+        (b"accept-ranges", b"bytes"),
     ]
+    if preview.etag:
+        fields.append((b"etag", preview.etag.encode()))
+    if (modified := preview.source.last_modified) and conditions.http_date(modified):
+        fields.append((b"last-modified", modified.encode("latin-1")))
+    if hit:
+        fields.append((b"age", b"%d" % max(0, now - preview.stored_at)))
+    else:
+        fields.append((b"server-timing", _server_timing(preview)))
     if preview.media_type in request.negotiated:
         fields.append((b"vary", b"Accept"))
-    return Response(200, fields, preview.body)
+    return fields
 
 
-def _cache_control(preview: Preview, request: PreviewRequest, now: float) -> bytes:
+def _cache_control(preview: Preview, request: PreviewRequest, left: float) -> bytes:
     if request.private:
         return b"private, no-store"
-    seconds = int(remaining(preview, now))
-    return b"public, max-age=%d" % seconds if seconds > 0 else b"no-store"
+    # What is left is told by this and Age together (RFC 9111, 4.2).
+    return b"public, max-age=%d" % preview.lifetime if left > 0 else b"no-store"
+
+
+def _cache_status(preview: Preview, left: float) -> bytes:
+    """Say what the cache did (RFC 9211)."""
+    provenance = preview.provenance
+    status = _CACHE_STATUS[provenance.cache]
+    if provenance.cache is CacheResult.HIT:
+        return b"%s; ttl=%d" % (status, left)
+    # 2.6: it speaks of what was forwarded
+    return status + b"; collapsed" if provenance.collapsed else status
+
+
+def _server_timing(preview: Preview) -> bytes:
+    """Tell how long each step took, in milliseconds (W3C Server Timing)."""
+    provenance = preview.provenance
+    return b"queue;dur=%.1f, fetch;dur=%.1f, render;dur=%.1f" % (
+        1000 * provenance.queue, 1000 * provenance.fetch, 1000 * provenance.render,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=512)

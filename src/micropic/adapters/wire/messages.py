@@ -23,6 +23,7 @@ def preview_to_message(preview: Preview) -> preview_pb2.Preview:
         timing=preview_pb2.Timing(
             queue=provenance.queue, fetch=provenance.fetch, render=provenance.render
         ),
+        etag=preview.etag,
     )
 
 
@@ -40,6 +41,7 @@ def preview_from_message(
         lifetime(source),
         source,
         provenance or Provenance(queue=timing.queue, fetch=timing.fetch, render=timing.render),
+        message.etag,
     )
 
 
