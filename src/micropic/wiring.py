@@ -30,7 +30,7 @@ from micropic.pipeline.only_if_cached import OnlyIfCached
 from micropic.ports import Previewer, Source
 from micropic.services.health import health_routes
 from micropic.services.proxy import ProxyApp, ProxyOptions
-from micropic.services.server import Listener, listen, serve
+from micropic.services.server import Listener, allow_many_connections, listen, serve
 from micropic.settings import Settings, cores
 from micropic.web.pages import page_routes
 from micropic.web.responses import Sharing
@@ -47,6 +47,7 @@ async def run_embedded(settings: Settings) -> None:
         CacheDirectoryInUseError: another process owns the cache directory.
 
     """
+    allow_many_connections()
     async with AsyncExitStack() as stack:
         proxy_socket = listen(settings.proxy.host, settings.proxy.port)
         health_socket = listen(settings.health.host, settings.health.port)

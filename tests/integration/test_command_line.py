@@ -99,6 +99,34 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, taken: str) -> None:
     assert port in line
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("PROXY_HOST", "nosuch.invalid", "cannot listen on nosuch.invalid, port 0"),
+        ("LOG_FILE", "/nowhere/log", "cannot log to log.file, /nowhere/log"),
+        ("CACHE_DIRNAME", "/proc/nowhere", "/proc/nowhere"),
+    ],
+)
+def test_what_cannot_be_had_at_the_start_is_named_in_one_line(
+    tmp_path: Path, setting: str, value: str, said: str
+) -> None:
+    spare = Service(tmp_path, **{"LOG_FILE": "", setting: value})
+    done = micropic("serve", **spare.settings)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert said in line
+
+
+def test_it_may_have_as_many_connections_as_the_system_lets_it(
+    start_service: StartService,
+) -> None:
+    limits = Path(f"/proc/{start_service().pid}/limits").read_text()
+    soft, hard = next(
+        line.split()[3:5] for line in limits.splitlines() if line.startswith("Max open files")
+    )
+    assert soft == hard
+
+
 def test_an_open_service_says_so_in_the_log(start_service: StartService) -> None:
     service = start_service()
     (line,) = service.events("open_to_anyone")

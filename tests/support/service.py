@@ -78,6 +78,11 @@ class Service:
         self._process.wait(30)
 
     @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """What it wrote to the terminal."""
         return (self.directory / "output").read_text()

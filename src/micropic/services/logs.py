@@ -23,7 +23,11 @@ def configure(level: str, file: str) -> None:
         OSError: the file cannot be opened.
 
     """
-    lines = _Lines(FileIO(file or sys.stderr.fileno(), "ab", closefd=bool(file)))
+    try:
+        lines = _Lines(FileIO(file or sys.stderr.fileno(), "ab", closefd=bool(file)))
+    except OSError as error:
+        msg = f"cannot log to log.file, {file}: {error.strerror}"
+        raise OSError(msg) from error
     atexit.register(lines.write_out)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

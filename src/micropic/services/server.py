@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -38,11 +39,24 @@ def listen(host: str, port: int) -> socket.socket:
     """Bind before anything else is started, so that a port in use is one clear error.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address cannot be listened on; the message names it.
 
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        msg = f"cannot listen on {host}, port {port}: {error.strerror}"
+        raise OSError(msg) from error
+
+
+def allow_many_connections() -> None:
+    """Raise the limit on open files as far as the process may: each connection is one.
+
+    The usual soft limit of 1,024 is for programs that use select(2).
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def serve(listeners: Sequence[Listener]) -> None:
@@ -56,7 +70,10 @@ async def serve(listeners: Sequence[Listener]) -> None:
         asyncio.create_task(server.serve([listener.socket]))
         for server, listener in zip(servers, listeners, strict=True)
     ]
-    await stop.wait()
+    stopping = asyncio.create_task(stop.wait())
+    # A server that ends by itself has met a fault: then the whole service ends, and says so.
+    await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
     for server in servers:
         server.should_exit = True
     await asyncio.gather(*running)
