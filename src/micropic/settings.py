@@ -164,6 +164,9 @@ class CacheSettings(_Section):
     )
     size: _Bytes = Field(ByteSize(512 * 1024**2), description="what the cache may take on disk")
     entries: _Count = Field(0, description="how many previews the cache may hold; 0: no limit")
+    negative_age: Annotated[float, Field(ge=0, le=3600), Allowed("seconds, up to 3600")] = Field(
+        10.0, description="for how long a missing or broken source is not asked for again"
+    )
     memory: _Bytes = Field(
         ByteSize(64 * 1024**2), description="part of it that is kept in memory, too; 0: none"
     )

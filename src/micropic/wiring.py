@@ -27,6 +27,7 @@ from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.local import Local
 from micropic.pipeline.only_if_cached import OnlyIfCached
+from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.ports import Previewer, Source
 from micropic.services.health import health_routes
 from micropic.services.proxy import ProxyApp, ProxyOptions
@@ -73,7 +74,8 @@ def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer
     before the joined work is over, and what is missing there is so at once: no request finds
     neither the one nor the other.
     """
-    shared: Previewer = Lookup(cache, OnlyIfCached(Coalescing(Keeping(cache, inner))))
+    made = RememberedErrors(settings.cache.negative_age, Coalescing(Keeping(cache, inner)))
+    shared: Previewer = Lookup(cache, OnlyIfCached(made))
     if settings.cache.memory:
         memory = MemoryCache(settings.cache.memory)
         shared = Lookup(memory, Keeping(memory, shared))

@@ -330,8 +330,32 @@ def test_a_source_that_trickles_is_given_up(start_service: StartService, origin:
     assert service.get(f"/fill/30/20/{source}").error == (504, "origin_timeout")
 
 
-def test_a_truncated_picture_is_422_and_is_not_kept(service: Service, origin: Origin) -> None:
+def test_a_truncated_picture_is_422_and_is_not_kept(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(CACHE_NEGATIVE_AGE="0")
     source = origin.on("/a", Reply(photo()[:2000]))
     assert service.get(f"/fill/30/20/{source}").error == (422, "broken_image")
     origin.on("/a", PICTURE)
     fill(service, source)
+
+
+def test_a_source_that_is_missing_is_not_asked_for_again_at_once(
+    service: Service, origin: Origin
+) -> None:
+    source = origin.on("/gone", Reply(status=404))
+    for size in ("30/20", "40/30", "30/20"):
+        assert service.get(f"/fill/{size}/{source}").error == (404, "origin_refused")
+    assert origin.targets == ["/gone"]
+    service.get(f"/fill/30/20/{origin.authority}/else")
+    assert origin.targets == ["/gone", "/else"]
+
+
+def test_what_a_client_with_credentials_is_told_is_not_remembered(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(SOURCE_CREDENTIAL_HOSTS="*")
+    source = origin.on("/gone", Reply(status=404))
+    for _ in range(2):
+        assert service.get(f"/fill/30/20/{source}", {"Cookie": "a=b"}).status == 404
+    assert len(origin.targets) == 2

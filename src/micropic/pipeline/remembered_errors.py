@@ -1,0 +1,61 @@
+"""Do not ask again at once for what has just failed, and will fail again."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from micropic.domain.errors import (
+    BrokenImage,
+    MicropicError,
+    NotAnImage,
+    OriginRefused,
+    SourceTooLarge,
+    TooManyPixels,
+)
+from micropic.domain.model import Preview, PreviewRequest
+from micropic.ports import Previewer
+
+_LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
+"""What is wrong with a picture, whoever asks for it and in whichever size."""
+_GONE = {404, 410}
+_MOST = 10_000
+"""How many sources are remembered."""
+
+
+class RememberedErrors:
+    """Answers for `seconds` with the error that a source has just had.
+
+    So a page with a broken picture on it does not hammer its origin. What may be right for the
+    next client, such as a 403, or in the next moment, such as a time-out, is not remembered.
+    """
+
+    def __init__(self, seconds: float, inner: Previewer) -> None:
+        self._seconds = seconds
+        self._inner = inner
+        self._errors: OrderedDict[str, tuple[MicropicError, float]] = OrderedDict()
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        """Raise what is remembered of the source, or ask the next previewer."""
+        source = str(request.source)
+        error, until = self._errors.get(source, (None, 0.0))
+        if error is not None and time.monotonic() < until:
+            raise error.with_traceback(None)
+        try:
+            return await self._inner.preview(request)
+        except MicropicError as error:
+            if _lasts(error):
+                self._remember(source, error)
+            raise
+
+    def _remember(self, source: str, error: MicropicError) -> None:
+        self._errors.pop(source, None)
+        self._errors[source] = (error, time.monotonic() + self._seconds)
+        if len(self._errors) > _MOST:
+            self._errors.popitem(last=False)
+
+
+def _lasts(error: MicropicError) -> bool:
+    return isinstance(error, _LASTING) or (
+        isinstance(error, OriginRefused) and error.status in _GONE
+    )

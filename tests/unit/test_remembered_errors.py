@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from micropic.domain.errors import (
+    BrokenImage,
+    MicropicError,
+    NotAnImage,
+    OriginRefused,
+    OriginTimeout,
+    Overloaded,
+    RenderCrashed,
+    SourceTooLarge,
+    TooManyPixels,
+)
+from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.urls import DEFAULT, build_path, parse_path
+from micropic.pipeline.remembered_errors import RememberedErrors
+
+
+def request(path: str = "/fill/30/20/h/x") -> PreviewRequest:
+    transform, source, _ = parse_path(path.encode(), b"", DEFAULT)
+    return PreviewRequest(transform, source, build_path(transform, source))
+
+
+class Failing:
+    """Fails, and counts how often it was asked."""
+
+    def __init__(self, error: MicropicError) -> None:
+        self.error: MicropicError | None = error
+        self.calls = 0
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        self.calls += 1
+        if self.error:
+            raise self.error
+        return Preview(request.key.encode(), "image/jpeg", 0.0, 1.0)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the clock, as a list of the one time that it shows."""
+    shown = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: shown[0])
+    return shown
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OriginRefused("No.", 404, {}),
+        OriginRefused("No.", 410, {}),
+        NotAnImage("No."),
+        BrokenImage("No."),
+        SourceTooLarge("No."),
+        TooManyPixels("No."),
+    ],
+)
+async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: list[float]) -> None:
+    inner = Failing(error)
+    previewer = RememberedErrors(10, inner)
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            await previewer.preview(request())
+    with pytest.raises(type(error)):  # another size of the same source
+        await previewer.preview(request("/fit/9/9/h/x"))
+    assert inner.calls == 1
+    now[0] += 10
+    inner.error = None
+    assert (await previewer.preview(request())).body
+    assert inner.calls == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OriginRefused("No.", 403, {}),
+        OriginRefused("No.", 401, {}),
+        OriginTimeout("No."),
+        Overloaded("No.", 1),
+        RenderCrashed("No."),
+    ],
+)
+async def test_what_may_be_right_the_next_time_is_asked_for_again(error: MicropicError) -> None:
+    inner = Failing(error)
+    previewer = RememberedErrors(10, inner)
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            await previewer.preview(request())
+    assert inner.calls == 3
+
+
+async def test_other_sources_are_not_blamed(now: list[float]) -> None:
+    inner = Failing(NotAnImage("No."))
+    previewer = RememberedErrors(10, inner)
+    for number in range(10_003):
+        with pytest.raises(NotAnImage):
+            await previewer.preview(request(f"/fill/30/20/h/{number}"))
+    assert inner.calls == 10_003
+    assert len(previewer._errors) == 10_000
+    assert now == [1000.0]
