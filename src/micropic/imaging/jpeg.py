@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,34 @@ import numpy.typing as npt
 import simplejpeg
 
 from micropic.domain.model import Size
+from micropic.imaging import jpeg_header, progressive
+from micropic.imaging.jpeg_header import Header
 from micropic.imaging.probe import Kind, Picture, broken
 
 Pixels = npt.NDArray[np.uint8]
 """H x W x 3, uint8, sRGB."""
+
+_HARMLESS = re.compile(
+    "|".join(
+        [
+            r"extraneous bytes before marker",  # more data than the picture needs
+            r"Invalid SOS parameters for sequential JPEG",  # they say nothing there
+            r"Inconsistent progression sequence",  # an odd order of scans
+            r"unknown JFIF revision number",
+            r"Unknown Adobe color transform code",
+            r"bad ICC marker",
+            r"Premature end of JPEG file",  # harmless where an end marker mends it
+        ]
+    )
+)
+"""What libjpeg warns of (jerror.h, JWRN_*) that hides no part of the picture.
+
+The other warnings do: `premature end of data segment`, `bad Huffman code`, `bad arithmetic code`,
+`found marker 0x.. instead of RST.`.
+"""
+_END = re.compile(rb"\xff\xd9")
+_EIGHTHS = range(1, 9)
+_CMYK = 4
 
 
 def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
@@ -22,13 +47,14 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
         BrokenImage: the data is damaged or incomplete.
 
     """
+    assert picture.jpeg is not None, "a JPEG's picture comes from its header"  # noqa: S101
     stored = minimum if picture.orientation < 5 else Size(minimum.height, minimum.width)  # noqa: PLR2004
+    scale = _scale(picture.stored, stored)
+    size = _scaled(picture.stored, scale)
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(
-            data, min_width=stored.width, min_height=stored.height, min_factor=1
-        )
+        pixels = _read(progressive.shown(data, picture.jpeg, scale), picture.jpeg, size)
     except ValueError as error:
-        raise broken(Kind.JPEG) from error
+        pixels = _second_look(data, picture.jpeg, size, error)
     return upright(pixels, picture.orientation)
 
 
@@ -49,3 +75,70 @@ def upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     if orientation in {2, 3, 6, 7}:
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
+
+
+def _second_look(
+    data: bytes | memoryview, header: Header, size: Size, complaint: ValueError
+) -> Pixels:
+    """Show what browsers show, though libjpeg had a complaint; it tells of its first one only.
+
+    So what is easily mended is mended: bytes between the first markers and a missing end marker.
+    If data is missing in earnest, libjpeg meets that end marker too soon, and says so. What it
+    finds harmless then may hide that data is missing, if the file has no end marker of its own.
+
+    Raises:
+        BrokenImage: picture data is damaged or missing.
+
+    """
+    if not _HARMLESS.search(str(complaint)):
+        raise broken(Kind.JPEG) from complaint
+    mended = jpeg_header.tidy(data, header)
+    try:
+        return _read(mended, header, size)
+    except ValueError as error:
+        if not (_HARMLESS.search(str(error)) and _END.search(data, header.sos)):
+            raise broken(Kind.JPEG) from error
+    try:
+        return _read(mended, header, size, strict=False)
+    except ValueError as error:
+        raise broken(Kind.JPEG) from error
+
+
+def _read(
+    data: bytes | memoryview, header: Header, size: Size, *, strict: bool = True
+) -> Pixels:
+    """Decode to `size`, as it is stored.
+
+    Raises:
+        ValueError: libjpeg's first complaint; if not `strict`, only what keeps it from going on.
+
+    """
+    cmyk = len(header.frame.components) == _CMYK
+    pixels: Pixels = simplejpeg.decode_jpeg(
+        data,
+        colorspace="CMYK" if cmyk else "RGB",
+        min_width=size.width,
+        min_height=size.height,
+        min_factor=1,
+        strict=strict,
+    )
+    return _from_cmyk(pixels) if cmyk else pixels
+
+
+def _from_cmyk(inks: npt.NDArray[np.uint8]) -> Pixels:
+    """Lay the inks over each other as browsers do: stored inverted, as Adobe does, no profile."""
+    light = inks[..., :3].astype(np.uint16) * inks[..., 3:]
+    return ((light + 127) // 255).astype(np.uint8)
+
+
+def _scale(stored: Size, minimum: Size) -> int:
+    """Give the smallest scale, in eighths, that is at least `minimum`."""
+    for scale in _EIGHTHS:
+        width, height = _scaled(stored, scale)
+        if width >= minimum.width and height >= minimum.height:
+            return scale
+    return _EIGHTHS[-1]
+
+
+def _scaled(stored: Size, scale: int) -> Size:
+    return Size(-(-stored.width * scale // 8), -(-stored.height * scale // 8))

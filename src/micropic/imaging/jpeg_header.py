@@ -29,6 +29,14 @@ _NEXT = re.compile(rb"\xff[\x01-\xfe]")
 _AFTER_DATA = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """A marker that ends entropy-coded data: no stuffed zero, restart or fill byte (B.1.1.5)."""
 _EIGHT_BITS = 8
+_LUMA = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4)]
+_USUAL = frozenset(
+    [
+        *((luma, (1, 1), (1, 1)) for luma in _LUMA),
+        *((luma, (1, 1), (1, 1), luma) for luma in _LUMA),
+    ]
+)
+"""Sampling factors that TurboJPEG knows (turbojpeg.c, getSubsamp); it refuses most others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,9 @@ class Header:
 
     @property
     def plain(self) -> bool:
-        """libjpeg-turbo alone decodes it right: grey or three components, no profile to apply."""
-        return len(self.frame.components) in {1, 3} and not self.foreign_colour
+        """libjpeg-turbo alone decodes it right: usual sampling, no colour profile to apply."""
+        sampling = tuple((each.across, each.down) for each in self.frame.components)
+        return (len(sampling) == 1 or sampling in _USUAL) and not self.foreign_colour
 
 
 def read(data: bytes | memoryview) -> Header:
