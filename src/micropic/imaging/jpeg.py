@@ -17,24 +17,23 @@ from micropic.imaging.probe import Kind, Picture, broken
 Pixels = npt.NDArray[np.uint8]
 """H x W x 3, uint8, sRGB."""
 
-_HARMLESS = re.compile(
-    "|".join(
-        [
-            r"extraneous bytes before marker",  # more data than the picture needs
-            r"Invalid SOS parameters for sequential JPEG",  # they say nothing there
-            r"Inconsistent progression sequence",  # an odd order of scans
-            r"unknown JFIF revision number",
-            r"Unknown Adobe color transform code",
-            r"bad ICC marker",
-            r"Premature end of JPEG file",  # harmless where an end marker mends it
-        ]
-    )
-)
+_HARMLESS = [
+    re.compile(r"extraneous bytes before marker 0x(?!d[0-7])"),  # more than the picture needs
+    re.compile(r"Invalid SOS parameters for sequential JPEG"),  # they say nothing there
+    re.compile(r"Inconsistent progression sequence"),  # an odd order of scans
+    re.compile(r"unknown JFIF revision number"),  # `tidy` mends this and what follows
+    re.compile(r"Unknown Adobe color transform code"),
+    re.compile(r"bad ICC marker"),
+]
 """What libjpeg warns of (jerror.h, JWRN_*) that hides no part of the picture.
 
-The other warnings do: `premature end of data segment`, `bad Huffman code`, `bad arithmetic code`,
-`found marker 0x.. instead of RST.`.
+The others do: `premature end of data segment`, `bad Huffman code`, `bad arithmetic code`,
+`found marker 0x.. instead of RST.`, and extraneous bytes before a restart marker, which are the
+data of an interval whose own marker is lost.
 """
+_NO_END = "Premature end of JPEG file"
+"""libjpeg's word for both: data is missing, or the end marker alone."""
+_ONLY_AT_END = "extraneous bytes before marker 0xd9"
 _END = re.compile(rb"\xff\xd9")
 _EIGHTHS = range(1, 9)
 _CMYK = 4
@@ -51,6 +50,8 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
     stored = minimum if picture.orientation < 5 else Size(minimum.height, minimum.width)  # noqa: PLR2004
     scale = _scale(picture.stored, stored)
     size = _scaled(picture.stored, scale)
+    if not picture.jpeg.complete:
+        data = jpeg_header.tidy(data, picture.jpeg)
     try:
         pixels = _read(progressive.shown(data, picture.jpeg, scale), picture.jpeg, size)
     except ValueError as error:
@@ -80,23 +81,27 @@ def upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
 def _second_look(
     data: bytes | memoryview, header: Header, size: Size, complaint: ValueError
 ) -> Pixels:
-    """Show what browsers show, though libjpeg had a complaint; it tells of its first one only.
+    """Show what browsers show, though libjpeg complained; it tells of its first complaint only.
 
-    So what is easily mended is mended: bytes between the first markers and a missing end marker.
-    If data is missing in earnest, libjpeg meets that end marker too soon, and says so. What it
-    finds harmless then may hide that data is missing, if the file has no end marker of its own.
+    What is easily mended is mended: what stands before the data, a missing end marker. If it
+    is picture data that is missing, libjpeg meets the new end marker too soon, and says so; but
+    arithmetic decoding has no such word (jdarith.c reads zeros past the end).
 
     Raises:
         BrokenImage: picture data is damaged or missing.
 
     """
-    if not _HARMLESS.search(str(complaint)):
+    lacks_end = _NO_END in str(complaint) and not header.frame.arithmetic
+    if not (lacks_end or _is_harmless(str(complaint))):
         raise broken(Kind.JPEG) from complaint
     mended = jpeg_header.tidy(data, header)
     try:
         return _read(mended, header, size)
     except ValueError as error:
-        if not (_HARMLESS.search(str(error)) and _END.search(data, header.sos)):
+        # A complaint hides those after it: without an end marker also that data is missing, unless
+        # it comes at the very end.
+        ended = _ONLY_AT_END in str(error) or _END.search(data, header.sos)
+        if not (_is_harmless(str(error)) and ended):
             raise broken(Kind.JPEG) from error
     try:
         return _read(mended, header, size, strict=False)
@@ -104,9 +109,11 @@ def _second_look(
         raise broken(Kind.JPEG) from error
 
 
-def _read(
-    data: bytes | memoryview, header: Header, size: Size, *, strict: bool = True
-) -> Pixels:
+def _is_harmless(complaint: str) -> bool:
+    return any(pattern.search(complaint) for pattern in _HARMLESS)
+
+
+def _read(data: bytes | memoryview, header: Header, size: Size, *, strict: bool = True) -> Pixels:
     """Decode to `size`, as it is stored.
 
     Raises:

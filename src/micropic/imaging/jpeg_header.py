@@ -21,7 +21,12 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _LOSSLESS = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
 _ARITHMETIC = frozenset({0xC9, 0xCA})
-_SOI, _EOI, _SOS, _EXIF, _ICC, _ADOBE = 0xD8, 0xD9, 0xDA, 0xE1, 0xE2, 0xEE
+_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_JFIF, _EXIF, _ICC, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
+_APPLICATION = frozenset(range(0xE0, 0xF0))
+_JFIF_1_01 = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_TRANSFORM = 11
+"""Where the colour transform stands in Adobe's segment (T.872, 6.5.3)."""
 _ALONE = frozenset({0x01, _SOI, *range(0xD0, 0xD8)})
 """Markers with no length after them (B.1.1.3)."""
 _NEXT = re.compile(rb"\xff[\x01-\xfe]")
@@ -29,6 +34,9 @@ _NEXT = re.compile(rb"\xff[\x01-\xfe]")
 _AFTER_DATA = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """A marker that ends entropy-coded data: no stuffed zero, restart or fill byte (B.1.1.5)."""
 _EIGHT_BITS = 8
+_FOUR = 4
+_MAX_SEGMENTS = 1000
+"""In one place: as many hold 65 MB; ten megabytes of empty ones would take seconds."""
 _LUMA = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4)]
 _USUAL = frozenset(
     [
@@ -93,7 +101,7 @@ class Header:
     scans: tuple[Scan, ...] = ()
     """All scans, if it takes more than one to make the picture; otherwise they are not sought."""
     complete: bool = True
-    """The last of `scans` is followed by a marker, as it is not in a file that was cut."""
+    """An end marker follows the last of `scans`, as it does not in a file that was cut."""
 
     @property
     def plain(self) -> bool:
@@ -114,9 +122,9 @@ def read(data: bytes | memoryview) -> Header:
     for marker, place, segment in _segments(data):
         if marker in _SOF:
             frame = _frame(marker, bytes(segment))
-        elif marker == _EXIF and segment[:6] == b"Exif\x00\x00":
+        elif marker == _EXIF and bytes(segment[:6]) == b"Exif\x00\x00":
             orientation = _exif_orientation(bytes(segment[6:]))
-        elif marker == _ICC and segment[:12] == b"ICC_PROFILE\x00":
+        elif marker == _ICC and bytes(segment[:12]) == b"ICC_PROFILE\x00":
             # Nearly every profile on the web is sRGB's own and changes nothing.
             foreign_colour |= b"sRGB" not in bytes(segment)
         elif marker == _EOI:
@@ -128,21 +136,43 @@ def read(data: bytes | memoryview) -> Header:
 
 
 def tidy(data: bytes | memoryview, header: Header) -> bytes:
-    """Give the file with nothing between its first markers, and with an end marker."""
-    kept = [b"\xff\xd8"]
-    for marker, place, segment in _segments(data):
-        if place == header.sos:
-            return b"".join([*kept, data[place:], b"\xff\xd9"])
-        if marker not in _ALONE:
-            kept.append(data[place : place + 4 + len(segment)])
-    raise _damaged()
+    """Give the file with only what decoding needs before its data, and an end marker after it.
 
-
-def _segments(data: bytes | memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """Give each marker before the first scan's data: its code, its place, what it holds."""
+    Of many scans the last one that is begun is the last; half a table after it goes.
+    """
     view = memoryview(data)
-    position = 2
-    while found := _NEXT.search(view, position):
+    count = len(header.frame.components)
+    first = (
+        _needed(marker, rest, count) for marker, at, rest in _segments(data) if at < header.sos
+    )
+    end = header.scans[-1].end if header.scans else len(view)
+    return b"".join([b"\xff\xd8", *first, view[header.sos : end], b"\xff\xd9"])
+
+
+def _needed(marker: int, segment: memoryview, count: int) -> bytes:
+    """Give a segment as libjpeg takes it without a warning; nothing, if it can do without.
+
+    `count` is that of the components.
+    """
+    content = bytes(segment)
+    if marker == _JFIF and content.startswith(b"JFIF\x00"):
+        content = _JFIF_1_01
+    elif marker == _ADOBE and content.startswith(b"Adobe") and len(content) > _TRANSFORM:
+        # All but 0 libjpeg takes for YCbCr, of four components for YCCK.
+        transform = content[_TRANSFORM] and (2 if count == _FOUR else 1)
+        content = content[:_TRANSFORM] + bytes([transform])
+    elif marker in _APPLICATION:
+        return b""
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+def _segments(data: bytes | memoryview, position: int = 2) -> Iterator[tuple[int, int, memoryview]]:
+    """Give each marker from `position` up to a scan's data: its code, its place, what it holds."""
+    view = memoryview(data)
+    for _ in range(_MAX_SEGMENTS):
+        found = _NEXT.search(view, position)
+        if found is None:
+            return
         place = found.start()
         marker = view[place + 1]
         position = place + 2
@@ -163,41 +193,32 @@ def _segments(data: bytes | memoryview) -> Iterator[tuple[int, int, memoryview]]
 def _scans(
     data: bytes | memoryview, frame: Frame, place: int, segment: memoryview
 ) -> tuple[tuple[Scan, ...], bool]:
-    """Find every scan from the one at `place` on, and tell whether a marker ends the last."""
+    """Find every scan from the one at `place` on, and tell whether an end marker follows them."""
     if not segment or (not frame.progressive and segment[0] >= len(frame.components)):
         return (), True
     view = memoryview(data)
     scans: list[Scan] = []
-    while True:
-        data_at = place + 4 + len(segment)
-        found = _AFTER_DATA.search(view, data_at)
-        end = found.start() if found else len(view)
-        scans.append(_scan(frame, segment, place, end))
+    marker, position = _SOS, place
+    while marker == _SOS:
+        found = _AFTER_DATA.search(view, place + 4 + len(segment))
+        position = found.start() if found else len(view)
+        scans.append(_scan(frame, segment, place, position))
         if len(scans) > MAX_SCANS:
             msg = f"The JPEG picture has more than {MAX_SCANS} scans."
             raise BrokenImage(msg)
-        follows = _next_scan(view, end)
-        if follows is None:
-            return tuple(scans), found is not None
-        place, segment = follows
+        marker, place, segment = _after(view, position)
+    shown = {component for scan in scans if scan.first == 0 for component in scan.components}
+    if len(shown) < len(frame.components):
+        raise _damaged()
+    return tuple(scans), marker == _EOI
 
 
-def _next_scan(view: memoryview, position: int) -> tuple[int, memoryview] | None:
-    """Find the next scan's header from the end of a scan on; None at the end of the picture."""
-    while found := _NEXT.search(view, position):
-        place, marker = found.start(), view[found.start() + 1]
-        position = place + 2
-        if marker == _EOI:
-            return None
-        if marker in _ALONE:
-            continue
-        length = int.from_bytes(view[position : position + 2], "big")
-        if length < 2 or position + length > len(view):  # noqa: PLR2004 # it counts itself
-            return None
-        if marker == _SOS:
-            return place, view[position + 2 : position + length]
-        position += length
-    return None
+def _after(view: memoryview, position: int) -> tuple[int, int, memoryview]:
+    """Give the next scan's header or the end marker; if there is neither, marker 0."""
+    for marker, place, segment in _segments(view, position):
+        if marker in {_SOS, _EOI}:
+            return marker, place, segment
+    return 0, position, view[:0]
 
 
 def _scan(frame: Frame, segment: memoryview, place: int, end: int) -> Scan:

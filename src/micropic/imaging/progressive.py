@@ -9,17 +9,25 @@ Two things make that less simple:
 - Subsampled chroma is decoded at a larger scale where that saves upsampling (jdmaster.c): 4:2:0 at
   1/8 has its chroma at 2/8, and from there on libjpeg uses coefficients up to the last.
 - Where AC coefficients are missing libjpeg guesses them and blurs the DC (block smoothing,
-  jdcoefct.c). A scan of a few bytes that says "all are zero" keeps it from that.
+  jdcoefct.c), by 0.4 to 0.6 levels in the mean. A scan of a few bytes that says "all are zero"
+  keeps it from that.
+
+Measured with the scripts of libjpeg and mozjpeg and five of our own, 4:4:4, 4:2:2, 4:2:0, 4:4:0,
+4:1:1 and grey, quality 50 to 92, with and without restarts, 666 files: the pixels are the same to
+the last bit. Ten megapixels at 1/8 take 22 ms instead of 55 (4:2:0) and 38 instead of 102 (4:4:4).
+
+At 2/8 nothing is left out. All scans count there; without luma's last bit (the largest scan of
+most files) the mean absolute difference is 0.3 levels at quality 92, 0.7 at 75, 1.0 at 50 and 2.0
+at 20, for a sixth of the time. At 1/8 chroma's last bit in 4:2:0 is worth 0.6, 1.2, 1.8 and 2.6.
 """
 
 from __future__ import annotations
 
 from micropic.domain.model import Size
-from micropic.imaging.jpeg_header import Frame, Header, Scan
+from micropic.imaging.jpeg_header import Frame, Header
 
 _WHOLE = 8
 """Samples of a block's side at full scale."""
-_QUARTER = 2
 _RUN = 1 << 14
 """Blocks that the symbol EOB14 with its 14 bits at zero ends (T.81, G.1.2.2)."""
 _RUN_BITS = 1 + 14
@@ -35,10 +43,10 @@ def shown(data: bytes | memoryview, header: Header, scale: int) -> bytes | memor
     A file without an end marker is not touched: whether data is missing shows in the last scan.
     """
     frame = header.frame
-    if not (frame.progressive and header.complete) or frame.arithmetic or scale > _QUARTER:
+    if not (frame.progressive and header.complete) or frame.arithmetic or scale > 1:
         return data
-    sides = [_side(frame, component, scale) for component in range(len(frame.components))]
-    dropped = [scan for scan in header.scans if _is_unseen(scan, sides)]
+    flat = {n for n in range(len(frame.components)) if _side(frame, n, scale) == 1}
+    dropped = [scan for scan in header.scans if scan.first > 0 and scan.components[0] in flat]
     if not dropped:
         return data
     view, position, parts = memoryview(data), 0, []
@@ -46,8 +54,8 @@ def shown(data: bytes | memoryview, header: Header, scale: int) -> bytes | memor
         parts.append(view[position : scan.sos])
         position = scan.end
     parts.append(view[position : header.scans[-1].end])
-    flat = {scan.components[0] for scan in dropped if sides[scan.components[0]] == 1}
-    return b"".join([*parts, *(_all_zero(frame, component) for component in sorted(flat)), _EOI])
+    zeros = (_all_zero(frame, n) for n in sorted({scan.components[0] for scan in dropped}))
+    return b"".join([*parts, *zeros, _EOI])
 
 
 def _side(frame: Frame, component: int, scale: int) -> int:
@@ -62,13 +70,6 @@ def _side(frame: Frame, component: int, scale: int) -> int:
     ):
         side *= 2
     return side
-
-
-def _is_unseen(scan: Scan, sides: list[int]) -> bool:
-    if scan.first == 0:
-        return False
-    (component,) = scan.components[:1]
-    return sides[component] == 1
 
 
 def _all_zero(frame: Frame, component: int) -> bytes:
