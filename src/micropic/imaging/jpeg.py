@@ -48,8 +48,8 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
     """
     assert picture.jpeg is not None, "a JPEG's picture comes from its header"  # noqa: S101
     stored = minimum if picture.orientation < 5 else Size(minimum.height, minimum.width)  # noqa: PLR2004
-    scale = _scale(picture.stored, stored)
-    size = _scaled(picture.stored, scale)
+    scale = least_scale(picture.stored, stored)
+    size = scaled(picture.stored, scale)
     if not picture.jpeg.complete:
         data = jpeg_header.tidy(data, picture.jpeg)
     try:
@@ -57,6 +57,20 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
     except ValueError as error:
         pixels = _second_look(data, picture.jpeg, size, error)
     return upright(pixels, picture.orientation)
+
+
+def least_scale(stored: Size, minimum: Size) -> int:
+    """Give the smallest scale, in eighths, that is at least `minimum`."""
+    for scale in _EIGHTHS:
+        width, height = scaled(stored, scale)
+        if width >= minimum.width and height >= minimum.height:
+            return scale
+    return _EIGHTHS[-1]
+
+
+def scaled(stored: Size, scale: int) -> Size:
+    """Give the size of a picture at a scale in eighths."""
+    return Size(-(-stored.width * scale // 8), -(-stored.height * scale // 8))
 
 
 def encode(pixels: Pixels, quality: int) -> bytes:
@@ -136,16 +150,3 @@ def _from_cmyk(inks: npt.NDArray[np.uint8]) -> Pixels:
     """Lay the inks over each other as browsers do: stored inverted, as Adobe does, no profile."""
     light = inks[..., :3].astype(np.uint16) * inks[..., 3:]
     return ((light + 127) // 255).astype(np.uint8)
-
-
-def _scale(stored: Size, minimum: Size) -> int:
-    """Give the smallest scale, in eighths, that is at least `minimum`."""
-    for scale in _EIGHTHS:
-        width, height = _scaled(stored, scale)
-        if width >= minimum.width and height >= minimum.height:
-            return scale
-    return _EIGHTHS[-1]
-
-
-def _scaled(stored: Size, scale: int) -> Size:
-    return Size(-(-stored.width * scale // 8), -(-stored.height * scale // 8))
