@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 from micropic.domain.model import Mode, Size
 from micropic.domain.options import Defaults, read, transform
 from micropic.imaging import engine, icc
+from micropic.imaging.pixels import to_srgb
 from tests.support import profiles
 from tests.support.pictures import encode
 
@@ -80,15 +81,17 @@ def test_a_profile_that_is_cut_off_is_not_srgb(length: int) -> None:
 def test_pixels_stay_with_a_profile_that_makes_no_sense() -> None:
     pixels = np.asarray(patches())
     for profile in (b"", b"\xff" * 600, P3[:200]):
-        assert (icc.to_srgb(pixels, profile) == pixels).all()
+        assert (to_srgb(pixels, profile) == pixels).all()
 
 
 def test_pixels_are_brought_to_srgb() -> None:
-    converted = icc.to_srgb(np.asarray(patches()), P3)
+    converted = to_srgb(np.asarray(patches()), P3)
     assert np.abs(converted.astype(int) - reference(patches(), P3)).max() <= 2
 
 
 def test_only_profiles_for_rgb_are_taken_for_such() -> None:
+    assert icc.is_profile(P3)
+    assert not icc.is_profile(b"sRGB" * 40)
     assert icc.is_rgb(P3)
     assert not icc.is_rgb(P3[:16] + b"GRAY" + P3[20:])
     assert not icc.is_rgb(b"")

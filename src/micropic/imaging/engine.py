@@ -67,7 +67,7 @@ def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> E
     window = _window(frames.first, output, transform)
     wanted = _format(frames, transform)
     frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
-    for step in _steps(transform, wanted):
+    for step in _steps(picture, transform, wanted):
         frames = frames.each(step)
     return Encoded(encode(frames, wanted, transform.quality), wanted.media_type, output)
 
@@ -119,9 +119,13 @@ def _format(frames: Frames, transform: Transform) -> Format:
     return formats.transparent if pixels.has_alpha(frames.first) else formats.opaque
 
 
-def _steps(transform: Transform, wanted: Format) -> list[Callable[[Pixels], Pixels]]:
+def _steps(
+    picture: Picture, transform: Transform, wanted: Format
+) -> list[Callable[[Pixels], Pixels]]:
     """Give what is to be done to the picture once it has its size."""
     steps: list[Callable[[Pixels], Pixels]] = []
+    if picture.profile:  # last, since fewer pixels are left
+        steps.append(lambda frame: pixels.to_srgb(frame, picture.profile))
     if transform.background or wanted is Format.JPEG:
         colour = transform.background or _WHITE
         steps.append(lambda frame: pixels.lay_on(frame, colour))

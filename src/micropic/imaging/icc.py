@@ -1,15 +1,12 @@
-"""ICC profiles: which ones are sRGB, and how pixels come from another one to sRGB (ICC.1:2010)."""
+"""What an ICC profile says of itself: which ones are for RGB, and which are sRGB (ICC.1:2010)."""
 
 from __future__ import annotations
 
 import struct
 
-import pyvips
-
-from micropic.imaging.pixels import Pixels, from_vips, to_vips
-
 _TAG_COUNT, _TAGS = 128, 132
 _COLOUR_SPACE = slice(16, 20)
+_SIGNATURE = slice(36, 40)
 _PRIMARIES = {
     b"rXYZ": (0.4360, 0.2225, 0.0139),
     b"gXYZ": (0.3851, 0.7169, 0.0971),
@@ -20,6 +17,11 @@ _MIDDLE = 0.2140
 """What the sRGB curve makes of one half."""
 _TOLERANCE = 0.005
 """Profiles round; half a per cent is less than two levels anywhere but in the darkest."""
+
+
+def is_profile(profile: bytes) -> bool:
+    """Tell a profile from what only stands where one should (7.2.9)."""
+    return profile[_SIGNATURE] == b"acsp"
 
 
 def is_rgb(profile: bytes) -> bool:
@@ -41,16 +43,6 @@ def is_srgb(profile: bytes) -> bool:
         for one, other in zip(found, expected, strict=True)
     ]
     return max(*differences, abs(curve - _MIDDLE)) < _TOLERANCE and b"A2B0" not in tags
-
-
-def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """Bring RGB pixels from a profile to sRGB; with one that makes no sense they stay."""
-    image = to_vips(pixels)
-    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    try:
-        return from_vips(image.icc_transform("srgb", embedded=True, depth=8))
-    except pyvips.Error:
-        return pixels
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

@@ -90,6 +90,16 @@ def sharpen(pixels: Pixels, sigma: float) -> Pixels:
     return from_vips(to_vips(pixels).sharpen(sigma=sigma))
 
 
+def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
+    """Bring RGB pixels from a profile to sRGB; with one that makes no sense they stay."""
+    image = to_vips(pixels)
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    try:
+        return from_vips(image.icc_transform("srgb", embedded=True, depth=8))
+    except pyvips.Error:
+        return pixels
+
+
 def content_box(pixels: Pixels, tolerance: int) -> Box:
     """Find what is left without a border in the colour of the top left corner.
 

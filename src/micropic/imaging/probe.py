@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pyvips
 from PIL import Image
 
-from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
+from micropic.domain.errors import BrokenImage, TooManyPixels
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
-from micropic.imaging import ico
+from micropic.imaging import ico, jpeg_header
 from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, sniff
 
 
@@ -28,7 +28,11 @@ class Picture:
     frames: int = 1
     """Of an animation."""
     plain: bool = False
-    """A JPEG that libjpeg-turbo alone decodes right: usual sampling, no foreign colour space."""
+    """A JPEG that libjpeg-turbo alone decodes right."""
+    profile: bytes = b""
+    """An ICC profile for RGB that decoding leaves unapplied; empty: the pixels will be sRGB."""
+    jpeg: jpeg_header.Header | None = None
+    """What else the header of a JPEG says."""
 
     @property
     def size(self) -> Size:
@@ -147,88 +151,16 @@ def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
     return Picture(kind, Size(image.width, image.height), orientation, frames)
 
 
-# --- JPEG (ITU-T T.81, annex B) --------------------------------------------------------------
-
-_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_LOSSLESS = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
-_MARKER, _SOS, _EOI, _EXIF, _ICC = 0xFF, 0xDA, 0xD9, 0xE1, 0xE2
-_USUAL_SAMPLING = {
-    (0x11,),
-    (0x21,),
-    (0x22,),
-    (0x11, 0x11, 0x11),
-    (0x21, 0x11, 0x11),
-    (0x22, 0x11, 0x11),
-    (0x12, 0x11, 0x11),
-    (0x41, 0x11, 0x11),
-}
-
-
 def _probe_jpeg(_: Kind, data: bytes | memoryview) -> Picture:
-    """Walk the markers up to the first scan."""
-    orientation, foreign_colour, frame = 1, False, None
-    position = 2
-    while frame is None or data[position + 1] != _SOS:
-        if position + 4 > len(data):
-            raise broken(Kind.JPEG)
-        marker = data[position + 1]
-        if data[position] != _MARKER:
-            raise broken(Kind.JPEG)
-        if marker == _MARKER:  # fill bytes may stand before any marker (B.1.1.2)
-            position += 1
-            continue
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        segment = bytes(data[position + 4 : position + 2 + length])
-        if marker in _SOF:
-            frame = _frame(marker, segment)
-        elif marker == _EXIF and segment.startswith(b"Exif\x00\x00"):
-            orientation = _exif_orientation(segment[6:])
-        elif marker == _ICC and segment.startswith(b"ICC_PROFILE\x00"):
-            # Nearly every profile on the web is sRGB's own and changes nothing.
-            foreign_colour |= b"sRGB" not in segment
-        elif marker in {_SOS, _EOI}:
-            raise broken(Kind.JPEG)
-        position += 2 + length
-        if position + 2 > len(data):
-            raise broken(Kind.JPEG)
-    size, sampling = frame
-    plain = sampling in _USUAL_SAMPLING and not foreign_colour
-    return Picture(Kind.JPEG, size, orientation, plain=plain)
-
-
-def _frame(marker: int, segment: bytes) -> tuple[Size, tuple[int, ...]]:
-    """Read a frame header (B.2.2): the size and each component's sampling factors."""
-    if marker in _LOSSLESS:
-        msg = "Lossless and hierarchical JPEG are not decoded."
-        raise NotAnImage(msg)
-    try:
-        precision, height, width, components = struct.unpack_from(">BHHB", segment)
-        sampling = tuple(segment[7 + 3 * n] for n in range(components))
-    except (struct.error, IndexError):
-        raise broken(Kind.JPEG) from None
-    if precision != 8:  # noqa: PLR2004
-        msg = f"The JPEG picture has {precision} bits a sample; 8 are decoded."
-        raise NotAnImage(msg)
-    if not width or not height:
-        raise broken(Kind.JPEG)
-    return Size(width, height), sampling
-
-
-def _exif_orientation(tiff: bytes) -> int:
-    """Find tag 0x0112 in the first directory; a damaged block counts as none."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return 1
-    try:
-        (offset,) = struct.unpack_from(order + "I", tiff, 4)
-        (count,) = struct.unpack_from(order + "H", tiff, offset)
-        for n in range(count):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, offset + 2 + 12 * n)
-            if tag == 0x0112:  # noqa: PLR2004
-                return value if 1 <= value <= 8 else 1  # noqa: PLR2004
-    except struct.error:
-        pass
-    return 1
+    header = jpeg_header.read(data)
+    return Picture(
+        Kind.JPEG,
+        header.frame.size,
+        header.orientation,
+        plain=header.plain,
+        profile=header.profile if header.plain else b"",
+        jpeg=header,
+    )
 
 
 _PROBES = {Kind.JPEG: _probe_jpeg, Kind.BMP: _probe_bmp, Kind.ICO: _probe_ico}
