@@ -12,7 +12,9 @@ from PIL import Image, ImageCms
 from micropic.domain.model import Mode, Size
 from micropic.domain.options import Defaults, read, transform
 from micropic.imaging import engine, icc
+from micropic.imaging.kinds import Limits
 from micropic.imaging.pixels import to_srgb
+from micropic.imaging.probe import probe
 from tests.support import profiles
 from tests.support.pictures import encode
 
@@ -102,3 +104,19 @@ def test_a_picture_with_a_damaged_profile_is_shown_all_the_same(form: str) -> No
     body = encode(patches(), form, icc_profile=b"damaged" * 30)
     plain = encode(patches(), form)
     assert np.abs(rendered(body) - rendered(plain)).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("profile", "applied", "managed"),
+    [(SRGB, False, False), (P3, True, False), (P3[:16] + b"GRAY" + P3[20:], False, True)],
+    ids=["sRGB", "RGB", "grey"],
+)
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_who_applies_a_profile_is_known_from_the_header(
+    profile: bytes, form: str, *, applied: bool, managed: bool
+) -> None:
+    if managed and form == "PNG":
+        return  # libpng leaves out a profile that does not fit the pixels
+    picture = probe(encode(patches(), form, icc_profile=profile), Limits())
+    assert (bool(picture.profile), picture.managed) == (applied, managed)
+    assert picture.plain == (form == "JPEG" and not managed)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from micropic.domain.errors import BrokenImage, NotAnImage
 from micropic.domain.model import Size
-from micropic.imaging import icc
 
 MAX_SCANS = 100
 """More than any encoder writes (libjpeg's script has 10 scans, mozjpeg's up to 14).
@@ -36,7 +35,6 @@ _AFTER_DATA = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """A marker that ends entropy-coded data: no stuffed zero, restart or fill byte (B.1.1.5)."""
 _EIGHT_BITS = 8
 _FOUR = 4
-_RGB = 3
 _MAX_SEGMENTS = 1000
 """In one place: as many hold 65 MB; ten megabytes of empty ones would take seconds."""
 _LUMA = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4)]
@@ -99,7 +97,7 @@ class Header:
     orientation: int = 1
     """EXIF orientation, 1 to 8."""
     profile: bytes = b""
-    """The ICC profile, if there is one and it is not sRGB's own."""
+    """The ICC profile, in one piece."""
     scans: tuple[Scan, ...] = ()
     """All scans, if it takes more than one to make the picture; otherwise they are not sought."""
     complete: bool = True
@@ -107,10 +105,9 @@ class Header:
 
     @property
     def plain(self) -> bool:
-        """libjpeg-turbo alone decodes it: usual sampling, and a profile, if any, for RGB."""
+        """The sampling is one that libjpeg-turbo alone decodes."""
         sampling = tuple((each.across, each.down) for each in self.frame.components)
-        usual = len(sampling) == 1 or sampling in _USUAL
-        return usual and (not self.profile or (len(sampling) == _RGB and icc.is_rgb(self.profile)))
+        return len(sampling) == 1 or sampling in _USUAL
 
 
 def read(data: bytes | memoryview) -> Header:
@@ -133,10 +130,7 @@ def read(data: bytes | memoryview) -> Header:
             break
         elif marker == _SOS and frame is not None:
             scans, complete = _scans(data, frame, place, segment)
-            # Nearly every profile on the web is sRGB's own and changes nothing.
-            matters = icc.is_profile(profile) and not icc.is_srgb(profile)
-            kept = profile if matters else b""
-            return Header(frame, place, orientation, kept, scans, complete)
+            return Header(frame, place, orientation, profile, scans, complete)
     raise _damaged()
 
 

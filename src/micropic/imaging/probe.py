@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import pyvips
 from PIL import Image
@@ -12,7 +13,7 @@ from PIL import Image
 from micropic.domain.errors import BrokenImage, TooManyPixels
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
-from micropic.imaging import ico, jpeg_header
+from micropic.imaging import icc, ico, jpeg_header
 from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, sniff
 
 
@@ -30,7 +31,9 @@ class Picture:
     plain: bool = False
     """A JPEG that libjpeg-turbo alone decodes right."""
     profile: bytes = b""
-    """An ICC profile for RGB that decoding leaves unapplied; empty: the pixels will be sRGB."""
+    """An ICC profile for RGB, other than sRGB, that decoding leaves to be applied."""
+    managed: bool = False
+    """It has a profile that is not for RGB: decoding applies it."""
     jpeg: jpeg_header.Header | None = None
     """What else the header of a JPEG says."""
 
@@ -41,6 +44,10 @@ class Picture:
 
 
 Image.MAX_IMAGE_PIXELS = None  # `probe` has a limit of its own, and an error for it
+
+_ICC = "icc-profile-data"
+_RGB = {3, 4}
+"""Bands: with alpha there is one more."""
 
 _LOADERS = {
     Kind.JPEG: "jpegload_buffer",
@@ -148,18 +155,32 @@ def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
         raise broken(kind) from error
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     frames = image.get_n_pages() if kind in {Kind.GIF, Kind.WEBP} else 1
-    return Picture(kind, Size(image.width, image.height), orientation, frames)
+    profile = image.get(_ICC) if image.get_typeof(_ICC) else b""
+    size, bands = Size(image.width, image.height), image.bands
+    return Picture(kind, size, orientation, frames, **_profile(profile, bands))
+
+
+def _profile(profile: bytes, bands: int) -> dict[str, Any]:
+    """Say what is to become of a profile; nearly every one on the web is sRGB's and says nothing.
+
+    A profile for RGB is applied once few pixels are left; libvips would bring the whole picture
+    to sRGB, which takes longer than most decoders.
+    """
+    if not icc.is_profile(profile) or icc.is_srgb(profile):
+        return {}
+    return {"profile": profile} if icc.is_rgb(profile) and bands in _RGB else {"managed": True}
 
 
 def _probe_jpeg(_: Kind, data: bytes | memoryview) -> Picture:
     header = jpeg_header.read(data)
+    profile = _profile(header.profile, len(header.frame.components))
     return Picture(
         Kind.JPEG,
         header.frame.size,
         header.orientation,
-        plain=header.plain,
-        profile=header.profile if header.plain else b"",
         jpeg=header,
+        plain=header.plain and not profile.get("managed"),
+        **profile,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -69,7 +70,9 @@ def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: 
             access=pyvips.Access.SEQUENTIAL,
             fail_on=pyvips.FailOn.TRUNCATED,
         )
-        pixels = [_finished(_scaled(frame, target), picture) for frame in _frames(roll, count)]
+        pixels = [
+            _finished(_scaled(frame, picture, target), picture) for frame in _frames(roll, count)
+        ]
     except pyvips.Error as error:
         raise _failure(picture.kind, error) from error
     delays = tuple(roll.get("delay")[:count]) if roll.get_typeof("delay") else (100,) * count
@@ -86,16 +89,10 @@ def _frames(roll: pyvips.Image, count: int) -> Iterator[pyvips.Image]:
 
 def _thumbnail(data: bytes | memoryview, picture: Picture, size: Size) -> pyvips.Image:
     if is_pillow(picture.kind):
-        return _scaled(_load_pillow(data, picture.kind), size)
+        return _scaled(_load_pillow(data, picture.kind), picture, size)
     if picture.kind not in _FAIL_ON:
         return pyvips.Image.thumbnail_buffer(
-            data,
-            size.width,
-            height=size.height,
-            size=pyvips.Size.FORCE,
-            output_profile="srgb",
-            no_rotate=True,
-            fail_on=pyvips.FailOn.TRUNCATED,
+            data, size.width, fail_on=pyvips.FailOn.TRUNCATED, **_scaling(picture, size)
         )
     image = load(
         data,
@@ -104,17 +101,17 @@ def _thumbnail(data: bytes | memoryview, picture: Picture, size: Size) -> pyvips
         fail_on=_FAIL_ON[picture.kind],
         **(_level(data, size) if picture.kind is Kind.TIFF else {}),
     )
-    return _scaled(image, size)
+    return _scaled(image, picture, size)
 
 
-def _scaled(image: pyvips.Image, size: Size) -> pyvips.Image:
-    return image.thumbnail_image(
-        size.width,
-        height=size.height,
-        size=pyvips.Size.FORCE,
-        output_profile="srgb",
-        no_rotate=True,
-    )
+def _scaled(image: pyvips.Image, picture: Picture, size: Size) -> pyvips.Image:
+    return image.thumbnail_image(size.width, **_scaling(picture, size))
+
+
+def _scaling(picture: Picture, size: Size) -> dict[str, Any]:
+    # With a profile to go to libvips manages colours even where there is none to come from.
+    managed = {"output_profile": "srgb"} if picture.managed else {}
+    return {"height": size.height, "size": pyvips.Size.FORCE, "no_rotate": True, **managed}
 
 
 def _finished(image: pyvips.Image, picture: Picture) -> Pixels:
