@@ -12,7 +12,7 @@ from PIL import Image
 from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
-from micropic.imaging import ico
+from micropic.imaging import ico, svg
 from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, sniff
 
 
@@ -62,8 +62,8 @@ def unwrapped(data: bytes | memoryview) -> bytes | memoryview:
     return picture if ico.is_png(picture) else data
 
 
-def probe(data: bytes | memoryview, limits: Limits) -> Picture:
-    """Read a picture's header.
+def probe(data: bytes | memoryview, limits: Limits, depth: int = 0) -> Picture:
+    """Read a picture's header; `depth` tells how many pictures it lies in.
 
     Raises:
         NotAnImage: the bytes are of no kind that is decoded; the error names what was found.
@@ -81,7 +81,36 @@ def probe(data: bytes | memoryview, limits: Limits) -> Picture:
             f"the service decodes at most {allowed} of this kind."
         )
         raise TooManyPixels(msg)
+    if kind is Kind.SVG:
+        _check_drawing(data, limits, depth)
     return picture
+
+
+_MOST_REPEATED = 20_000
+"""Elements that an SVG may have drawn beyond those that stand in it: less than a second's work."""
+_DEEPEST = 2
+"""How many drawings may lie in one another by data URLs."""
+
+
+def _check_drawing(data: bytes | memoryview, limits: Limits, depth: int) -> None:
+    found = svg.survey(data)
+    if found.drawn > found.elements + _MOST_REPEATED or depth > _DEEPEST:
+        msg = "The SVG picture refers to its elements, or to pictures, too many times over."
+        raise BrokenImage(msg)
+    left = limits.pixels
+    for inner in found.pictures:
+        try:
+            size = probe(inner, limits, depth + 1).stored
+        except NotAnImage:
+            continue  # it is not shown, as in browsers
+        except BrokenImage:
+            if sniff(inner[:4096]) is Kind.SVG:
+                raise
+            continue
+        left -= size.width * size.height
+        if left < 0:
+            msg = f"The pictures in the SVG have more than {limits.pixels} pixels."
+            raise TooManyPixels(msg)
 
 
 def load(data: bytes | memoryview, kind: Kind, **options: str | int) -> pyvips.Image:
