@@ -172,7 +172,9 @@ def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
     except pyvips.Error as error:
         raise broken(kind) from error
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-    frames = image.get_n_pages() if kind in {Kind.GIF, Kind.WEBP} else 1
+    # Not by get_n_pages, to which 10,000 pages and more are one.
+    animated = kind in {Kind.GIF, Kind.WEBP} and image.get_typeof("n-pages")
+    frames = image.get("n-pages") if animated else 1
     return Picture(kind, Size(image.width, image.height), orientation, frames)
 
 
