@@ -74,7 +74,7 @@ def mutants(kind: str, count: int, seed: int = 1) -> Iterator[bytes]:
             others = everything if chance.random() < 1 / 8 else own
             body = chance.choice(_MUTATIONS)(body, chance, others)
         if body.startswith(_PNG_SIGNATURE) and chance.random() < 1 / 2:
-            body = _with_checksums(body)
+            body = with_checksums(body)
         yield body[:LARGEST]
 
 
@@ -193,7 +193,7 @@ _MUTATIONS: tuple[_Mutation, ...] = (
 )  # fmt: skip
 
 
-def _with_checksums(body: bytes) -> bytes:
+def with_checksums(body: bytes) -> bytes:
     """Mend the CRC of every chunk of a PNG that is there as a whole."""
     changed, position = bytearray(body), len(_PNG_SIGNATURE)
     while position + 12 <= len(changed):
