@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyvips
 from PIL import Image
 
-from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
+from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels, TooMuchMemory
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging import ico, svg
@@ -69,6 +69,7 @@ def probe(data: bytes | memoryview, limits: Limits, depth: int = 0) -> Picture:
         NotAnImage: the bytes are of no kind that is decoded; the error names what was found.
         BrokenImage: the header is damaged.
         TooManyPixels: the header claims more than `limits` allow for its kind.
+        TooMuchMemory: not even the header could be read with what there is.
 
     """
     kind = sniff(bytes(data[:4096]))
@@ -148,6 +149,16 @@ def broken(kind: Kind) -> BrokenImage:
     return BrokenImage(f"The {kind} picture is damaged or incomplete.")
 
 
+def no_memory() -> TooMuchMemory:
+    """Give the error for a picture that does not fit."""
+    return TooMuchMemory("Decoding the picture takes more memory than render.max_memory allows.")
+
+
+def lacks_memory(error: pyvips.Error) -> bool:
+    """Tell whether libvips itself got no memory."""
+    return "out of memory" in str(error)
+
+
 def _probe_bmp(kind: Kind, data: bytes | memoryview) -> Picture:
     return Picture(kind, Size(*open_pillow(kind, data).size))
 
@@ -169,8 +180,8 @@ def _largest_in_icon(data: bytes | memoryview) -> memoryview:
 def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
     try:
         image = load(data, kind)
-    except pyvips.Error as error:
-        raise broken(kind) from error
+    except pyvips.Error as error:  # for WebP libvips takes the memory of a frame here already
+        raise (no_memory() if lacks_memory(error) else broken(kind)) from error
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     # Not by get_n_pages, to which 10,000 pages and more are one.
     animated = kind in {Kind.GIF, Kind.WEBP} and image.get_typeof("n-pages")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyvips
 
-from micropic.domain.errors import TooMuchMemory
+from micropic.domain.errors import MicropicError
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import Kind, Limits
 from micropic.imaging.pixels import Pixels, from_vips, to_vips, upright, without_idle_alpha
-from micropic.imaging.probe import Picture, broken, is_pillow, load, open_pillow
+from micropic.imaging.probe import (
+    Picture,
+    broken,
+    is_pillow,
+    lacks_memory,
+    load,
+    no_memory,
+    open_pillow,
+)
 
 _FAIL_ON = {
     Kind.PNG: pyvips.FailOn.TRUNCATED,
@@ -61,7 +72,7 @@ def decode(data: bytes | memoryview, picture: Picture, whole: Size) -> Pixels:
     try:
         return _finished(_thumbnail(data, picture, stored), picture)
     except pyvips.Error as error:
-        raise _failure(picture.kind, error) from error
+        raise _failure(picture, stored, error) from error
 
 
 def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: Limits) -> Frames:
@@ -85,7 +96,7 @@ def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: 
         )
         pixels = [_finished(_scaled(frame, target), picture) for frame in _frames(roll, count)]
     except pyvips.Error as error:
-        raise _failure(picture.kind, error) from error
+        raise _failure(picture, target, error) from error
     delays = tuple(roll.get("delay")[:count]) if roll.get_typeof("delay") else (100,) * count
     loop = roll.get("loop") if roll.get_typeof("loop") else 0
     return Frames(tuple(pixels), delays, loop)
@@ -170,9 +181,30 @@ def _load_pillow(data: bytes | memoryview, kind: Kind) -> pyvips.Image:
     return to_vips(decoded)
 
 
-def _failure(kind: Kind, error: pyvips.Error) -> Exception:
-    if "out of memory" in str(error):
-        return TooMuchMemory(
-            "Decoding the picture takes more memory than render.max_memory allows."
-        )
-    return broken(kind)
+_BYTES_A_PIXEL = {Kind.WEBP: 8, Kind.AVIF: 50, Kind.SVG: 40}
+"""What decoding takes, for the codecs that do not tell a lack of memory from damage."""
+
+
+def _failure(picture: Picture, drawn: Size, error: pyvips.Error) -> MicropicError:
+    """Tell a lack of memory from damage.
+
+    libvips says which it is of its own memory, and so do the readers of PNG, GIF and TIFF. Those
+    of WebP, AVIF and SVG say the same of both: it is taken for a lack of memory if a good picture
+    of that size would not fit into what is left. A damaged one that large is therefore taken for
+    one that is too large, and a lack that comes about otherwise (by filters in an SVG, by
+    profiles) for damage.
+    """
+    size = drawn if picture.kind is Kind.SVG else picture.stored
+    need = size.width * size.height * _BYTES_A_PIXEL.get(picture.kind, 0)
+    if lacks_memory(error) or need > _memory_left():
+        return no_memory()
+    return broken(picture.kind)
+
+
+def _memory_left() -> float:
+    """Give the address space that this process may still take, in bytes."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return limit - pages * resource.getpagesize()
