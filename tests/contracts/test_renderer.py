@@ -194,6 +194,14 @@ async def test_a_slot_works_on_after_every_kind_of_failure(renderer: Renderer) -
     assert (await render(renderer, photo())).body == expected.body
 
 
+async def test_a_broken_icon_costs_no_process(renderer: Renderer) -> None:
+    """The error of a picture in an icon knows of a view of the icon's bytes."""
+    icon = photo(64, 64, "ICO")
+    for body in (icon[:-300], icon[:40], icon[:9], icon[:6] + b"\xff" * 99):
+        with pytest.raises(BrokenImage):
+            await render(renderer, body)
+
+
 async def test_a_large_picture_leaves_nothing_to_the_next(renderer: Renderer) -> None:
     expected = (await render(renderer, photo())).body
     await render(renderer, photo(1000, 1000, "BMP"), (900, 900))

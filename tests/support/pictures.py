@@ -63,6 +63,12 @@ def oriented(orientation: int, form: str = "JPEG", width: int = 160, height: int
     return encode(image, form, exif=exif)
 
 
+def drawing(inner: str, size: str = 'width="64" height="48"', before: str = "") -> bytes:
+    """Give an SVG with these elements."""
+    namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f"{before}<svg {namespaces} {size}>{inner}</svg>".encode()
+
+
 def quadrant_colours(picture: Image.Image) -> tuple[tuple[int, int, int], ...]:
     """Name the colour in the middle of each quarter: the nearest of the four."""
     pixels = np.asarray(picture.convert("RGB")).astype(int)

@@ -10,10 +10,10 @@ from typing import Any
 import pyvips
 from PIL import Image
 
-from micropic.domain.errors import BrokenImage, TooManyPixels
+from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels, TooMuchMemory
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
-from micropic.imaging import icc, ico, jpeg_header
+from micropic.imaging import icc, ico, jpeg_header, svg
 from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, sniff
 
 
@@ -73,13 +73,14 @@ def unwrapped(data: bytes | memoryview) -> bytes | memoryview:
     return picture if ico.is_png(picture) else data
 
 
-def probe(data: bytes | memoryview, limits: Limits) -> Picture:
-    """Read a picture's header.
+def probe(data: bytes | memoryview, limits: Limits, depth: int = 0) -> Picture:
+    """Read a picture's header; `depth` tells how many pictures it lies in.
 
     Raises:
         NotAnImage: the bytes are of no kind that is decoded; the error names what was found.
         BrokenImage: the header is damaged.
         TooManyPixels: the header claims more than `limits` allow for its kind.
+        TooMuchMemory: not even the header could be read with what there is.
 
     """
     kind = sniff(bytes(data[:4096]))
@@ -92,7 +93,36 @@ def probe(data: bytes | memoryview, limits: Limits) -> Picture:
             f"the service decodes at most {allowed} of this kind."
         )
         raise TooManyPixels(msg)
+    if kind is Kind.SVG:
+        _check_drawing(data, limits, depth)
     return picture
+
+
+_MOST_REPEATED = 20_000
+"""Elements that an SVG may have drawn beyond those that stand in it: less than a second's work."""
+_DEEPEST = 2
+"""How many drawings may lie in one another by data URLs."""
+
+
+def _check_drawing(data: bytes | memoryview, limits: Limits, depth: int) -> None:
+    found = svg.survey(data)
+    if found.drawn > found.elements + _MOST_REPEATED or depth > _DEEPEST:
+        msg = "The SVG picture refers to its elements, or to pictures, too many times over."
+        raise BrokenImage(msg)
+    left = limits.pixels
+    for inner in found.pictures:
+        try:
+            size = probe(inner, limits, depth + 1).stored
+        except NotAnImage:
+            continue  # it is not shown, as in browsers
+        except BrokenImage:
+            if sniff(inner[:4096]) is Kind.SVG:
+                raise
+            continue
+        left -= size.width * size.height
+        if left < 0:
+            msg = f"The pictures in the SVG have more than {limits.pixels} pixels."
+            raise TooManyPixels(msg)
 
 
 def load(data: bytes | memoryview, kind: Kind, **options: str | int) -> pyvips.Image:
@@ -130,6 +160,16 @@ def broken(kind: Kind) -> BrokenImage:
     return BrokenImage(f"The {kind} picture is damaged or incomplete.")
 
 
+def no_memory() -> TooMuchMemory:
+    """Give the error for a picture that does not fit."""
+    return TooMuchMemory("Decoding the picture takes more memory than render.max_memory allows.")
+
+
+def lacks_memory(error: pyvips.Error) -> bool:
+    """Tell whether libvips itself got no memory."""
+    return "out of memory" in str(error)
+
+
 def _probe_bmp(kind: Kind, data: bytes | memoryview) -> Picture:
     return Picture(kind, Size(*open_pillow(kind, data).size))
 
@@ -151,10 +191,12 @@ def _largest_in_icon(data: bytes | memoryview) -> memoryview:
 def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
     try:
         image = load(data, kind)
-    except pyvips.Error as error:
-        raise broken(kind) from error
+    except pyvips.Error as error:  # for WebP libvips takes the memory of a frame here already
+        raise (no_memory() if lacks_memory(error) else broken(kind)) from error
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-    frames = image.get_n_pages() if kind in {Kind.GIF, Kind.WEBP} else 1
+    # Not by get_n_pages, to which 10,000 pages and more are one.
+    animated = kind in {Kind.GIF, Kind.WEBP} and image.get_typeof("n-pages")
+    frames = image.get("n-pages") if animated else 1
     profile = image.get(_ICC) if image.get_typeof(_ICC) else b""
     size, bands = Size(image.width, image.height), image.bands
     return Picture(kind, size, orientation, frames, **_profile(profile, bands))

@@ -12,7 +12,8 @@ process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview,
 
 The source lies in the memory file from its beginning; the preview takes its place there. End
 of file on the socket means that the process died: it costs the request it was at, if any, and
-a new process takes its place.
+a new process takes its place. Some libraries end the process when they get no memory: GLib,
+librsvg and OpenBLAS do. What they wrote before tells that from a crash.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -30,7 +32,14 @@ from typing import Any, Self, cast
 import structlog
 
 from micropic.domain import urls
-from micropic.domain.errors import DeadlineExceeded, RenderCrashed, RenderTimeout, from_wire
+from micropic.domain.errors import (
+    DeadlineExceeded,
+    MicropicError,
+    RenderCrashed,
+    RenderTimeout,
+    TooMuchMemory,
+    from_wire,
+)
 from micropic.domain.model import Rendered, Transform
 from micropic.imaging import memory_file
 from micropic.imaging.kinds import Limits
@@ -44,6 +53,14 @@ _LEAST_TIME = 0.1
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 2.0
 _LONGEST_BACKOFF = 1.0
+_SAID = 4096
+"""Bytes of what a process wrote over a picture that are read if it died: the last ones."""
+_OUT_OF_MEMORY = re.compile(
+    r"failed to allocate|memory allocation|AllocError|bad_alloc|out of memory|MemoryError"
+    r"|Cannot allocate memory|unable to write to memory",
+    re.IGNORECASE,
+)
+"""What GLib, Rust, OpenBLAS, C++, libvips and Python say when they get none."""
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYTHON", "OPENBLAS_",
                 "COVERAGE_", "VIRTUAL_ENV")  # fmt: skip
@@ -161,7 +178,7 @@ class RenderSlots:
             finally:
                 if process.gone.done():
                     self._alive.discard(process)
-            log.warning("render_process_died", pid=process.pid)
+            log.warning("render_process_died", pid=process.pid, said=process.said)
             process = await self._start_again()
             self._take_in(process)
 
@@ -179,9 +196,10 @@ class RenderSlots:
 class _Process(asyncio.Protocol):
     """One render process, from its start to its end."""
 
-    def __init__(self, body: int) -> None:
+    def __init__(self, body: int, words: int) -> None:
         loop = asyncio.get_running_loop()
         self._body = body
+        self._words = words
         self._received = bytearray()
         self._used = 0
         self._reply: asyncio.Future[_Reply] = loop.create_future()  # to its first word
@@ -189,6 +207,7 @@ class _Process(asyncio.Protocol):
         self._process: asyncio.subprocess.Process
         self._killed = False
         self.gone: asyncio.Future[None] = loop.create_future()
+        self.said = ""
 
     @classmethod
     async def start(cls, options: SlotOptions) -> _Process:
@@ -201,7 +220,8 @@ class _Process(asyncio.Protocol):
         ours, theirs = socket.socketpair()
         body = os.memfd_create("micropic-render", os.MFD_CLOEXEC)
         os.ftruncate(body, _KEPT_BODY)
-        process = cls(body)
+        words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
+        process = cls(body, words)
         try:
             limits = json.dumps(asdict(options.limits))
             arguments = (theirs.fileno(), body, options.max_memory, limits)
@@ -211,11 +231,13 @@ class _Process(asyncio.Protocol):
                 pass_fds=(theirs.fileno(), body),
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
+                stderr=words,
                 start_new_session=True,  # a Ctrl-C in the terminal is for the service, not for it
             )
         except BaseException:
             ours.close()
             os.close(body)
+            os.close(words)
             raise
         finally:
             theirs.close()
@@ -223,9 +245,9 @@ class _Process(asyncio.Protocol):
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await process._reply
-        except (TimeoutError, RenderCrashed) as error:
+        except (TimeoutError, RenderCrashed, TooMuchMemory) as error:
             await process.stop()
-            msg = "a render process ended, or hung, at its start"
+            msg = f"a render process ended, or hung, at its start: {process.said}"
             raise OSError(msg) from error
         except BaseException:
             process.kill()
@@ -297,17 +319,28 @@ class _Process(asyncio.Protocol):
         preview = os.pread(self._body, length, 0)
         if max(self._used, length) > _KEPT_BODY:
             os.ftruncate(self._body, _KEPT_BODY)
+        if os.lseek(self._words, 0, os.SEEK_CUR):  # of no interest: the process lives
+            os.ftruncate(self._words, os.lseek(self._words, 0, os.SEEK_SET))
         return reply, preview
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # however it ended
         os.close(self._body)
+        written = os.lseek(self._words, 0, os.SEEK_CUR)
+        words = os.pread(self._words, _SAID, max(0, written - _SAID))
+        os.close(self._words)
+        self.said = words.decode(errors="replace")
         self.gone.set_result(None)
         if not self._reply.done():
-            self._reply.set_exception(_crashed())
+            self._reply.set_exception(_end(self.said))
             self._reply.exception()  # seen: an idle process has nobody waiting
 
 
-def _crashed() -> RenderCrashed:
+def _end(said: str) -> MicropicError:
+    """Give the error for the end of a process, by its last words."""
+    if _OUT_OF_MEMORY.search(said):
+        return TooMuchMemory(
+            "Rendering the picture takes more memory than render.max_memory allows."
+        )
     return RenderCrashed("The renderer crashed over this picture, which may be damaged.")
 
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
+import resource
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyvips
 
-from micropic.domain.errors import TooMuchMemory
+from micropic.domain.errors import MicropicError
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import Kind, Limits
 from micropic.imaging.pixels import Pixels, from_vips, to_vips, upright, without_idle_alpha
-from micropic.imaging.probe import Picture, broken, is_pillow, load, open_pillow
+from micropic.imaging.probe import (
+    Picture,
+    broken,
+    is_pillow,
+    lacks_memory,
+    load,
+    no_memory,
+    open_pillow,
+)
 
 _FAIL_ON = {
     Kind.PNG: pyvips.FailOn.TRUNCATED,
@@ -25,14 +36,28 @@ _FAIL_ON = {
 
 `thumbnail_buffer` scales while it loads, but lets these pass with their lower part missing.
 """
-_ALLOWED_LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif", "Tiff", "Svg")
+_BLOCKED = ("VipsForeignLoad", "VipsForeignSave", "VipsSystem")
+"""What reads or writes files of whatever kind, and what runs a command."""
+_ALLOWED = (
+    *("VipsForeignLoadJpegBuffer", "VipsForeignLoadPngBuffer", "VipsForeignLoadWebpBuffer"),
+    *("VipsForeignLoadNsgifBuffer", "VipsForeignLoadHeifBuffer", "VipsForeignLoadTiffBuffer"),
+    *("VipsForeignLoadSvgBuffer", "VipsForeignSavePngBuffer", "VipsForeignSaveWebpBuffer"),
+    *("VipsForeignSaveHeifBuffer", "VipsForeignSaveCgifBuffer"),
+)
+"""What is needed of that: from bytes to pixels for the kinds that are decoded, and back."""
 
 
 def confine() -> None:
-    """Leave libvips the loaders for the kinds that are decoded, and no memory of earlier work."""
-    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 # a C call
-    for name in _ALLOWED_LOADERS:
-        pyvips.operation_block_set(f"VipsForeignLoad{name}", False)  # noqa: FBT003
+    """Leave libvips what is needed for the kinds of the web, and no memory of earlier work.
+
+    What its authors call untrusted is blocked, then all that reads or writes files; what is
+    allowed is named one by one (SVG is of the untrusted: `probe` has looked at it before).
+    """
+    pyvips.block_untrusted_set(True)  # noqa: FBT003 # a C call
+    for name in _BLOCKED:
+        pyvips.operation_block_set(name, True)  # noqa: FBT003
+    for name in _ALLOWED:
+        pyvips.operation_block_set(name, False)  # noqa: FBT003
     pyvips.cache_set_max(0)
 
 
@@ -48,7 +73,7 @@ def decode(data: bytes | memoryview, picture: Picture, whole: Size) -> Pixels:
     try:
         return _finished(_thumbnail(data, picture, stored), picture)
     except pyvips.Error as error:
-        raise _failure(picture.kind, error) from error
+        raise _failure(picture, stored, error) from error
 
 
 def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: Limits) -> Frames:
@@ -74,7 +99,7 @@ def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: 
             _finished(_scaled(frame, picture, target), picture) for frame in _frames(roll, count)
         ]
     except pyvips.Error as error:
-        raise _failure(picture.kind, error) from error
+        raise _failure(picture, target, error) from error
     delays = tuple(roll.get("delay")[:count]) if roll.get_typeof("delay") else (100,) * count
     loop = roll.get("loop") if roll.get_typeof("loop") else 0
     return Frames(tuple(pixels), delays, loop)
@@ -153,9 +178,30 @@ def _load_pillow(data: bytes | memoryview, kind: Kind) -> pyvips.Image:
     return to_vips(decoded)
 
 
-def _failure(kind: Kind, error: pyvips.Error) -> Exception:
-    if "out of memory" in str(error):
-        return TooMuchMemory(
-            "Decoding the picture takes more memory than render.max_memory allows."
-        )
-    return broken(kind)
+_BYTES_A_PIXEL = {Kind.WEBP: 8, Kind.AVIF: 50, Kind.SVG: 40}
+"""What decoding takes, for the codecs that do not tell a lack of memory from damage."""
+
+
+def _failure(picture: Picture, drawn: Size, error: pyvips.Error) -> MicropicError:
+    """Tell a lack of memory from damage.
+
+    libvips says which it is of its own memory, and so do the readers of PNG, GIF and TIFF. Those
+    of WebP, AVIF and SVG say the same of both: it is taken for a lack of memory if a good picture
+    of that size would not fit into what is left. A damaged one that large is therefore taken for
+    one that is too large, and a lack that comes about otherwise (by filters in an SVG, by
+    profiles) for damage.
+    """
+    size = drawn if picture.kind is Kind.SVG else picture.stored
+    need = size.width * size.height * _BYTES_A_PIXEL.get(picture.kind, 0)
+    if lacks_memory(error) or need > _memory_left():
+        return no_memory()
+    return broken(picture.kind)
+
+
+def _memory_left() -> float:
+    """Give the address space that this process may still take, in bytes."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return limit - pages * resource.getpagesize()

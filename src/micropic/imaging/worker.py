@@ -55,8 +55,9 @@ def _answer(request: dict[str, Any], body: int, limits: Limits) -> dict[str, Any
 def _render(body: int, length: int, transform: Transform, limits: Limits) -> engine.Encoded:
     if not length:  # to mmap this means the whole file, where an older picture may lie
         return engine.render(b"", transform, limits)
-    with mmap.mmap(body, length, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-        return engine.render(view, transform, limits)
+    # Not closed here: what a render raises may still hold a view. The last view unmaps it.
+    data = mmap.mmap(body, length, access=mmap.ACCESS_READ)
+    return engine.render(memoryview(data), transform, limits)
 
 
 def main() -> None:

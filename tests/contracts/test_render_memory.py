@@ -1,0 +1,91 @@
+"""A lack of memory is told from damage and from a crash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import pyvips
+from PIL import Image
+
+from micropic.domain.errors import BrokenImage, MicropicError, RenderCrashed, TooMuchMemory
+from micropic.domain.model import Mode, Rendered, Size
+from micropic.domain.options import Defaults, read, transform
+from micropic.imaging.slots import RenderSlots, SlotOptions, _end
+from tests.support.pictures import drawing, encode, photo
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def slots() -> AsyncIterator[RenderSlots]:
+    async with RenderSlots(1, SlotOptions(timeout=20, max_memory=256 * 1024**2)) as slots:
+        yield slots
+
+
+async def render(
+    slots: RenderSlots, body: bytes, size: tuple[int, int] = (60, 40), options: str = ""
+) -> Rendered:
+    asked = transform(Mode.FILL, Size(*size), read(options.encode()), Defaults())
+    return await slots.render(body, asked, time.monotonic() + 60)
+
+
+def blank(form: str, side: int) -> bytes:
+    return encode(Image.new("RGB", (side, side), (9, 99, 199)), form)
+
+
+def interlaced() -> bytes:
+    """Give a PNG that has to be decoded as a whole."""
+    pixels = np.zeros((7000, 7000, 3), np.uint8)
+    image = pyvips.Image.new_from_memory(pixels, 7000, 7000, 3, "uchar")
+    body: bytes = image.pngsave_buffer(interlace=True, compression=1)
+    return body
+
+
+def blurred() -> bytes:
+    blur = '<filter id="f"><feGaussianBlur stdDeviation="9"/></filter>'
+    return drawing(f'{blur}<rect filter="url(#f)" width="5000" height="5000"/>',
+                   'width="5000" height="5000"')  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "SVG"])
+async def test_a_picture_for_which_there_is_no_memory_is_told_so(
+    slots: RenderSlots, form: str
+) -> None:
+    if form == "SVG":
+        body, size = blurred(), (2500, 2500)
+    else:
+        side = {"GIF": 7000, "WEBP": 7000}.get(form, 4000)
+        body, size = interlaced() if form == "PNG" else blank(form, side), (60, 40)
+    with pytest.raises(TooMuchMemory):
+        await render(slots, body, size)
+    assert (await render(slots, photo())).media_type == "image/jpeg"
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
+async def test_a_small_picture_that_is_damaged_is_still_that(slots: RenderSlots, form: str) -> None:
+    with pytest.raises(BrokenImage):
+        await render(slots, photo(form=form)[:-3000])
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("GLib-ERROR **: ../glib/gmem.c:106: failed to allocate 48000140 bytes", TooMuchMemory),
+        ("memory allocation of 1600000000 bytes failed", TooMuchMemory),
+        ("TryReserveError { kind: AllocError { layout: Layout {", TooMuchMemory),
+        ("OpenBLAS error: Memory allocation still failed after 10 retries", TooMuchMemory),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", TooMuchMemory),
+        ("OSError: [Errno 12] Cannot allocate memory", TooMuchMemory),
+        ("free(): invalid pointer", RenderCrashed),
+        ("Pango-WARNING **: failed to create cairo scaled font", RenderCrashed),
+        ("", RenderCrashed),
+    ],
+)
+async def test_the_last_words_of_a_process_tell_why_it_died(
+    said: str, error: type[MicropicError]
+) -> None:
+    assert type(_end(said)) is error
