@@ -142,14 +142,16 @@ def _decoded(body: bytes) -> Pixels:
 
 
 def _luma(pixels: Pixels) -> npt.NDArray[np.float64]:
-    return pixels @ np.array([0.299, 0.587, 0.114])
+    luma: npt.NDArray[np.float64] = pixels @ np.array([0.299, 0.587, 0.114])
+    return luma
 
 
 def _means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Give the mean of every window of 8 x 8."""
     sums = np.pad(values, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     n = _WINDOW
-    return (sums[n:, n:] - sums[:-n, n:] - sums[n:, :-n] + sums[:-n, :-n]) / n**2
+    totals: npt.NDArray[np.float64] = sums[n:, n:] - sums[:-n, n:] - sums[n:, :-n] + sums[:-n, :-n]
+    return totals / n**2
 
 
 def _print(title: str, results: dict[str, Result]) -> None:
