@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [cold|cached|memory|all]`."""
+"""Run the benchmarks: `python -m benchmarks [engine|cold|cached|memory|all]`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import load, measures, origin, photos
+from benchmarks import engine, load, measures, origin, photos
+from benchmarks.engine import EngineFailedError
 from benchmarks.load import LoadFailedError
 from benchmarks.processes import ROOT, NotStartedError, cores
 from benchmarks.service import WrongAnswerError
 from benchmarks.table import Row, format_table
 
-_MEASURES = {"cold": measures.cold, "cached": measures.cached, "memory": measures.memory}
+_MEASURES = {
+    "engine": engine.engine,
+    "cold": measures.cold,
+    "cached": measures.cached,
+    "memory": measures.memory,
+}
 
 
 def main() -> int:
@@ -25,7 +31,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _leave)
     try:
         rows = _measure(chosen, arguments.seconds, arguments.rounds)
-    except (LoadFailedError, NotStartedError, WrongAnswerError) as error:
+    except (EngineFailedError, LoadFailedError, NotStartedError, WrongAnswerError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

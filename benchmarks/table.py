@@ -19,9 +19,13 @@ class Row:
     limit_name: str
     least_ratio: float | None = None
     """Target: the ratio is this or more."""
+    most_ratio: float | None = None
+    """Target: the ratio is this or less."""
     figure_below: float | None = None
     """Target: the figure is less than this."""
     detail: str = ""
+    digits: int = 0
+    """Of figure and limit, after the point."""
 
     @property
     def ratio(self) -> float:
@@ -32,8 +36,9 @@ class Row:
         """Give the columns."""
         return (
             self.what,
-            f"{self.figure:,.0f} {self.unit}" + (f", {self.detail}" if self.detail else ""),
-            f"{self.limit:,.0f} {self.limit_name}",
+            f"{self.figure:,.{self.digits}f} {self.unit}"
+            + (f", {self.detail}" if self.detail else ""),
+            f"{self.limit:,.{self.digits}f} {self.limit_name}",
             f"{self.ratio:.2f}",
             self._target(),
         )
@@ -41,6 +46,8 @@ class Row:
     def _target(self) -> str:
         if self.least_ratio is not None:
             return f">= {self.least_ratio:g}: {_verdict(met=self.ratio >= self.least_ratio)}"
+        if self.most_ratio is not None:
+            return f"<= {self.most_ratio:g}: {_verdict(met=self.ratio <= self.most_ratio)}"
         if self.figure_below is not None:
             met = self.figure < self.figure_below
             return f"< {self.figure_below:g} {self.unit}: {_verdict(met=met)}"

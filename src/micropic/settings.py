@@ -152,7 +152,7 @@ class PreviewerSettings(_Section):
 
     quality: _Quality = Field(80, description="quality where the address gives none")
     avif_quality: _Quality = Field(
-        60, description="the same for AVIF, whose scale is another one (docs/engine.md)"
+        65, description="the same for AVIF, whose scale is another one (docs/engine.md)"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import pyvips
 from PIL import Image, ImageSequence
 
 from micropic.domain.errors import TooManyPixels
@@ -286,3 +287,11 @@ def test_a_png_in_an_icon_counts_its_own_pixels() -> None:
     with pytest.raises(TooManyPixels, match="3000 x 3000"):
         render(claims, limits=Limits(pixels=1_000_000))
     assert Format(render(icon).format.lower()) is Format.JPEG  # type: ignore[union-attr]
+
+
+def test_a_png_of_a_photo_is_filtered() -> None:
+    """Without filters a photo's PNG is half as large again."""
+    asked = transform(Mode.FILL, Size(300, 200), read(b"f=png,g=center"), Defaults())
+    body = engine.render(photo(640, 480), asked).body
+    unfiltered = pyvips.Image.new_from_buffer(body, "").pngsave_buffer(filter="none")
+    assert len(body) < 0.8 * len(unfiltered)

@@ -99,7 +99,7 @@ def test_dpr_multiplies_the_size() -> None:
 
 
 def test_each_format_has_a_quality_of_its_own() -> None:
-    assert parse("f=avif").quality == 60
+    assert parse("f=avif").quality == 65
     assert parse("f=webp").quality == 80
     assert parse("f=avif,q=33").quality == 33
     assert parse("f=png+jpeg,q=33").quality == 33

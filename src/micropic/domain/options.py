@@ -46,7 +46,7 @@ class Defaults:
     """What holds where an address says nothing."""
 
     quality: int = 80
-    avif_quality: int = 60
+    avif_quality: int = 65
     max_side: int = 8192
 
 

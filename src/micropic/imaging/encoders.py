@@ -13,9 +13,9 @@ from micropic.imaging.frames import Frames
 from micropic.imaging.pixels import has_alpha, to_vips
 
 _WEBP_EFFORT = 2
-_AVIF_EFFORT = 2
+_AVIF_EFFORT = 1
 _GIF_EFFORT = 4
-_PNG_COMPRESSION = 6
+_PNG_COMPRESSION = 3
 
 
 def encode(frames: Frames, wanted: Format, quality: int) -> bytes:
@@ -32,7 +32,9 @@ def _jpeg(frames: Frames, quality: int) -> bytes:
 
 def _png(frames: Frames, quality: int) -> bytes:  # noqa: ARG001 # it loses nothing
     data: bytes = to_vips(frames.first).pngsave_buffer(
-        compression=_PNG_COMPRESSION, keep=pyvips.ForeignKeep.NONE
+        compression=_PNG_COMPRESSION,
+        filter=pyvips.ForeignPngFilter.ALL,
+        keep=pyvips.ForeignKeep.NONE,
     )
     return data
 
