@@ -25,6 +25,8 @@ _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _JFIF, _EXIF, _ICC, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
 _APPLICATION = frozenset(range(0xE0, 0xF0))
 _JFIF_1_01 = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_PART = 14
+"""Where a part of a profile begins in its segment, after the part's number and their count."""
 _TRANSFORM = 11
 """Where the colour transform stands in Adobe's segment (T.872, 6.5.3)."""
 _ALONE = frozenset({0x01, _SOI, *range(0xD0, 0xD8)})
@@ -96,18 +98,18 @@ class Header:
     """Where the first scan's header stands."""
     orientation: int = 1
     """EXIF orientation, 1 to 8."""
-    foreign_colour: bool = False
-    """There is a colour profile, and not sRGB's own."""
+    profile: bytes | None = None
+    """The ICC profile, if there is one and it is not sRGB's own, which changes nothing."""
     scans: tuple[Scan, ...] = ()
     """All scans, if it takes more than one to make the picture; otherwise they are not sought."""
     complete: bool = True
     """An end marker follows the last of `scans`, as it does not in a file that was cut."""
 
     @property
-    def plain(self) -> bool:
-        """libjpeg-turbo alone decodes it right: usual sampling, no colour profile to apply."""
+    def usual(self) -> bool:
+        """The sampling is one that TurboJPEG knows; libjpeg itself decodes any."""
         sampling = tuple((each.across, each.down) for each in self.frame.components)
-        return (len(sampling) == 1 or sampling in _USUAL) and not self.foreign_colour
+        return len(sampling) == 1 or sampling in _USUAL
 
 
 def read(data: bytes | memoryview) -> Header:
@@ -118,20 +120,20 @@ def read(data: bytes | memoryview) -> Header:
         NotAnImage: it is of a kind of JPEG that is not decoded.
 
     """
-    orientation, foreign_colour, frame = 1, False, None
+    orientation, frame = 1, None
+    profile: dict[int, bytes] = {}
     for marker, place, segment in _segments(data):
         if marker in _SOF:
             frame = _frame(marker, bytes(segment))
         elif marker == _EXIF and bytes(segment[:6]) == b"Exif\x00\x00":
             orientation = _exif_orientation(bytes(segment[6:]))
-        elif marker == _ICC and bytes(segment[:12]) == b"ICC_PROFILE\x00":
-            # Nearly every profile on the web is sRGB's own and changes nothing.
-            foreign_colour |= b"sRGB" not in bytes(segment)
+        elif marker == _ICC and bytes(segment[:12]) == b"ICC_PROFILE\x00" and len(segment) > _PART:
+            profile[segment[_PART - 2]] = bytes(segment[_PART:])
         elif marker == _EOI:
             break
         elif marker == _SOS and frame is not None:
             scans, complete = _scans(data, frame, place, segment)
-            return Header(frame, place, orientation, foreign_colour, scans, complete)
+            return Header(frame, place, orientation, _foreign(profile), scans, complete)
     raise _damaged()
 
 
@@ -254,6 +256,12 @@ def _component(described: bytes) -> Component:
     if not (sampling >> 4 and sampling & 15):
         raise _damaged()
     return Component(identifier, sampling >> 4, sampling & 15)
+
+
+def _foreign(parts: dict[int, bytes]) -> bytes | None:
+    """Put a profile together from its numbered parts (ICC.1, B.4), unless it is sRGB's own."""
+    profile = b"".join(parts[number] for number in sorted(parts))
+    return profile if profile and b"sRGB" not in profile else None
 
 
 def _exif_orientation(tiff: bytes) -> int:

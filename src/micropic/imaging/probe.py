@@ -47,7 +47,7 @@ class Picture:
     orientation: int = 1
     """EXIF orientation, 1 to 8 (Exif 2.32, section 4.6.4)."""
     plain: bool = False
-    """A JPEG that libjpeg-turbo alone decodes right."""
+    """A JPEG, which `jpeg.decode` decodes."""
     jpeg: jpeg_header.Header | None = None
     """What else the header of a JPEG says."""
 
@@ -196,6 +196,4 @@ def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
 
 def _probe_jpeg(data: bytes | memoryview) -> Picture:
     header = jpeg_header.read(data)
-    return Picture(
-        Kind.JPEG, header.frame.size, header.orientation, plain=header.plain, jpeg=header
-    )
+    return Picture(Kind.JPEG, header.frame.size, header.orientation, plain=True, jpeg=header)
