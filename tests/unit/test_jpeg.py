@@ -260,9 +260,10 @@ def test_a_file_that_lacks_a_component_is_broken() -> None:
 
 
 def test_a_cut_arithmetic_file_is_broken() -> None:
-    for cut in (1, 2, 10, 30):
-        with pytest.raises(BrokenImage):
-            decode(jpegs.ARITHMETIC[:-cut])
+    for data in (jpegs.ARITHMETIC, jpegs.ARITHMETIC_PROGRESSIVE):
+        for cut in (1, 2, 10, 30):
+            with pytest.raises(BrokenImage):
+                decode(data[:-cut])
 
 
 def test_stray_bytes_are_passed_over() -> None:

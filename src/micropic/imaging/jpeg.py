@@ -55,7 +55,7 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
     stored = minimum if picture.orientation < 5 else Size(minimum.height, minimum.width)  # noqa: PLR2004
     scale = least_scale(picture.stored, stored)
     size = scaled(picture.stored, scale)
-    if not picture.jpeg.complete:
+    if not (picture.jpeg.complete or picture.jpeg.frame.arithmetic):
         data = jpeg_header.tidy(data, picture.jpeg)
     try:
         pixels = _read(progressive.shown(data, picture.jpeg, scale), picture.jpeg, size)

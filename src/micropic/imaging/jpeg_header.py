@@ -231,6 +231,8 @@ def _scan(frame: Frame, segment: memoryview, place: int, end: int) -> Scan:
         first, last, bits = segment[1 + 2 * count : 4 + 2 * count]
     except (IndexError, ValueError):
         raise _damaged() from None
+    if not components:
+        raise _damaged()
     return Scan(place, end, components, first, last, bits >> 4, bits & 15)
 
 
