@@ -8,14 +8,15 @@ import re
 
 import numpy as np
 import pytest
+import pyvips
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageCms
 
 from micropic.domain.errors import BrokenImage, NotAnImage
 from micropic.domain.model import Size
-from micropic.imaging import jpeg, jpeg_header, progressive, vips
+from micropic.imaging import jpeg, jpeg_header, progressive
 from micropic.imaging.kinds import Limits
-from micropic.imaging.pixels import Pixels
+from micropic.imaging.pixels import Pixels, to_srgb
 from micropic.imaging.probe import probe
 from tests.support import jpegs
 from tests.support.pictures import (
@@ -32,7 +33,8 @@ END = b"\xff\xd9"
 
 def decode(data: bytes, minimum: tuple[int, int] = (20, 15)) -> Pixels:
     picture = probe(data, Limits())
-    return (jpeg.decode if picture.plain else vips.decode)(data, picture, Size(*minimum))
+    pixels = jpeg.decode(data, picture, Size(*minimum))
+    return to_srgb(pixels, picture.profile) if picture.profile else pixels
 
 
 def image(width: int = 320, height: int = 240) -> Image.Image:
@@ -62,7 +64,7 @@ def baseline(sampling: str = "420") -> bytes:
 @pytest.mark.parametrize("sampling", ["444", "422", "420", "440", "411"])
 def test_every_usual_sampling_is_as_pillow_has_it(sampling: str) -> None:
     data = baseline(sampling)
-    assert probe(data, Limits()).plain
+    assert jpeg_header.read(data).usual
     expected = np.asarray(Image.open(io.BytesIO(data))).astype(int)
     assert np.abs(decode(data, (320, 240)) - expected).max() <= 2
 
@@ -71,6 +73,43 @@ def test_every_usual_sampling_is_as_pillow_has_it(sampling: str) -> None:
 @pytest.mark.parametrize("data", [jpegs.SAMPLED_4_1_0, jpegs.SAMPLED_3_1])
 def test_odd_samplings_come_out_right(data: bytes, minimum: tuple[int, int]) -> None:
     assert quadrant_colours(Image.fromarray(decode(data, minimum))) == QUADRANTS
+
+
+@pytest.mark.parametrize("data", [jpegs.SAMPLED_4_1_0, jpegs.SAMPLED_3_1])
+def test_damage_is_noticed_in_odd_samplings_too(data: bytes) -> None:
+    whole = decode(data, (48, 64))
+    for shown in (data[:-2], data[:20] + b"stray" + data[20:]):
+        assert np.array_equal(decode(shown, (48, 64)), whole)
+    with pytest.raises(BrokenImage):
+        decode(data[:-60], (48, 64))
+
+
+@pytest.mark.parametrize("minimum", [(320, 240), (40, 30)])
+def test_a_profile_is_applied_as_littlecms_does(minimum: tuple[int, int]) -> None:
+    srgb = pyvips.Image.new_from_array(np.asarray(image()))
+    stored = srgb.icc_transform("p3", input_profile="srgb")
+    profile = stored.get("icc-profile-data")
+    picture = Image.fromarray(stored.numpy())
+    data = encode(picture, "JPEG", quality=95, icc_profile=profile)
+    pixels = decode(data, minimum)
+    plain = Image.fromarray(decode(encode(picture, "JPEG", quality=95), minimum))
+    expected = ImageCms.profileToProfile(
+        plain, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    )
+    assert expected is not None
+    assert np.abs(pixels.astype(int) - np.asarray(expected)).max() <= 2
+    assert np.abs(pixels.astype(int) - np.asarray(plain)).max() > 4
+    with pytest.raises(BrokenImage):
+        decode(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_profile_that_does_not_fit_counts_as_none(mode: str) -> None:
+    picture = image().convert(mode)
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for profile in (b"no profile", lab[:200], lab):
+        damaged = encode(picture, "JPEG", icc_profile=profile)
+        assert np.array_equal(decode(damaged), decode(encode(picture, "JPEG")))
 
 
 @pytest.mark.parametrize("minimum", [(32, 32), (8, 8), (4, 4)])
@@ -224,9 +263,10 @@ def test_a_file_that_lacks_a_component_is_broken() -> None:
 
 
 def test_a_cut_arithmetic_file_is_broken() -> None:
-    for cut in (1, 2, 10, 30):
-        with pytest.raises(BrokenImage):
-            decode(jpegs.ARITHMETIC[:-cut])
+    for data in (jpegs.ARITHMETIC, jpegs.ARITHMETIC_PROGRESSIVE):
+        for cut in (1, 2, 10, 30):
+            with pytest.raises(BrokenImage):
+                decode(data[:-cut])
 
 
 def test_stray_bytes_are_passed_over() -> None:

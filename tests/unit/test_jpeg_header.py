@@ -59,6 +59,12 @@ def test_more_than_a_hundred_scans_are_refused_in_words(count: int) -> None:
         assert len(jpeg_header.read(data).scans) == 100
 
 
+def test_a_scan_of_nothing_is_broken() -> None:
+    nothing = b"\xff\xda\x00\x06\x00\x01\x3f\x00"
+    with pytest.raises(BrokenImage):
+        jpeg_header.read(PROGRESSIVE[:-2] + nothing + b"\xff\xd9")
+
+
 @pytest.mark.parametrize("head", [b"\xff\xd8", PROGRESSIVE[:-2]])
 def test_ten_megabytes_of_empty_segments_cost_nothing(head: bytes) -> None:
     started = time.perf_counter()

@@ -85,7 +85,7 @@ def _decode(
         whole = picture.size  # what has pixels is enlarged after the cut, not before
     if transform.formats.animated and picture.frames > 1:
         return vips.decode_all(data, picture, whole, limits)
-    decode = jpeg.decode if picture.plain else vips.decode
+    decode = jpeg.decode if picture.jpeg else vips.decode
     return Frames((decode(data, picture, whole),))
 
 

@@ -1,11 +1,13 @@
-"""The fast path: JPEG by libjpeg-turbo."""
+"""JPEG, by libjpeg-turbo."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
 import numpy.typing as npt
+import pyvips
 import simplejpeg
 
 from micropic.domain.geometry import displayed
@@ -30,12 +32,15 @@ The others do: `premature end of data segment`, `bad Huffman code`, `bad arithme
 `found marker 0x.. instead of RST.`, and extraneous bytes before a restart marker, which are the
 data of an interval whose own marker is lost.
 """
-_NO_END = "Premature end of JPEG file"
-"""libjpeg's word for both: data is missing, or the end marker alone."""
+_NO_END = re.compile(r"[Pp]remature end of JPEG")
+"""What libjpeg (`file`) and libvips (`image`) say if data is missing, or the end marker alone."""
 _ONLY_AT_END = "extraneous bytes before marker 0xd9"
 _END = re.compile(rb"\xff\xd9")
 _EIGHTHS = range(1, 9)
-_CMYK = 4
+_GREY, _CMYK = 1, 4
+_SPACES = {_GREY: b"GRAY", _CMYK: b"CMYK"}
+_SHRINKS = {8: 1, 4: 2, 2: 4, 1: 8}
+"""Eighths to what libvips shrinks by while it decodes."""
 
 
 def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
@@ -49,13 +54,13 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
     stored = displayed(minimum, picture.orientation)
     scale = least_scale(picture.stored, stored)
     size = scaled(picture.stored, scale)
-    if not picture.jpeg.complete:
+    if not (picture.jpeg.complete or picture.jpeg.frame.arithmetic):
         data = jpeg_header.tidy(data, picture.jpeg)
     try:
         pixels = _read(progressive.shown(data, picture.jpeg, scale), picture.jpeg, size)
     except ValueError as error:
         pixels = _second_look(data, picture.jpeg, size, error)
-    return upright(pixels, picture.orientation)
+    return upright(_to_rgb(pixels, picture), picture.orientation)
 
 
 def least_scale(stored: Size, minimum: Size) -> int:
@@ -85,7 +90,7 @@ def _second_look(
         BrokenImage: picture data is damaged or missing.
 
     """
-    lacks_end = _NO_END in str(complaint) and not header.frame.arithmetic
+    lacks_end = bool(_NO_END.search(str(complaint))) and not header.frame.arithmetic
     if not (lacks_end or _is_harmless(str(complaint))):
         raise broken(Kind.JPEG) from complaint
     mended = jpeg_header.tidy(data, header)
@@ -108,22 +113,83 @@ def _is_harmless(complaint: str) -> bool:
 
 
 def _read(data: bytes | memoryview, header: Header, size: Size, *, strict: bool = True) -> Pixels:
-    """Decode to `size`, as it is stored.
+    """Decode to `size` or more, as it is stored: H x W x 4 inks for CMYK, otherwise RGB.
 
     Raises:
         ValueError: libjpeg's first complaint; if not `strict`, only what keeps it from going on.
 
     """
-    cmyk = len(header.frame.components) == _CMYK
+    if not header.usual:
+        return _read_unusual(data, header, size, strict=strict)
     pixels: Pixels = simplejpeg.decode_jpeg(
         data,
-        colorspace="CMYK" if cmyk else "RGB",
+        colorspace="CMYK" if len(header.frame.components) == _CMYK else "RGB",
         min_width=size.width,
         min_height=size.height,
         min_factor=1,
         strict=strict,
     )
-    return _from_cmyk(pixels) if cmyk else pixels
+    return pixels
+
+
+def _read_unusual(data: bytes | memoryview, header: Header, size: Size, *, strict: bool) -> Pixels:
+    """Decode, for what TurboJPEG refuses, by libvips' libjpeg.
+
+    What is missing of the last row of blocks alone is not noticed: libvips asks for complaints
+    before each line, not after the last.
+
+    Raises:
+        ValueError: libjpeg's worst complaint.
+
+    """
+    pyvips.vips_lib.vips_error_clear()  # its threads leave some of the last picture's there
+    stored = header.frame.size
+    scale = min(scale for scale in _SHRINKS if scaled(stored, scale).width >= size.width
+                and scaled(stored, scale).height >= size.height)  # fmt: skip
+    shrink = _SHRINKS[scale]
+    fail_on = pyvips.FailOn.WARNING if strict else pyvips.FailOn.ERROR
+    try:
+        image = pyvips.Image.jpegload_buffer(data, shrink=shrink, fail_on=fail_on)
+        pixels: Pixels = image.numpy()
+    except pyvips.Error as error:
+        lines = str(error).splitlines()
+        told = [line for line in lines if "VipsJpeg: " in line] or lines
+        worst = next((line for line in told if not _is_harmless(line)), told[0])
+        raise ValueError(worst) from error
+    if image.bands == _CMYK:
+        return 255 - pixels  # libvips undoes the inversion
+    return pixels if image.bands > 1 else pixels.reshape(*pixels.shape[:2], 1).repeat(3, axis=2)
+
+
+def _to_rgb(pixels: Pixels, picture: Picture) -> Pixels:
+    """Bring inks to RGB, and greys with a profile; a profile for RGB is left to be applied."""
+    assert picture.jpeg is not None  # noqa: S101
+    count = len(picture.jpeg.frame.components)
+    if _fits(picture.managed, count):
+        with contextlib.suppress(pyvips.Error):  # a damaged one counts as none
+            return _by_profile(pixels, count, picture.managed)
+    return _from_cmyk(pixels) if count == _CMYK else pixels
+
+
+def _fits(profile: bytes, count: int) -> bool:
+    """Tell whether a profile (ICC.1, 7.2) is one for so many components."""
+    return bool(profile) and profile[16:20] == _SPACES.get(count)
+
+
+def _by_profile(pixels: Pixels, count: int, profile: bytes) -> Pixels:
+    interpretation = pyvips.Interpretation.RGB
+    if count == _GREY:
+        pixels, interpretation = pixels[..., :1], pyvips.Interpretation.B_W
+    elif count == _CMYK:
+        pixels, interpretation = 255 - pixels, pyvips.Interpretation.CMYK
+    height, width, bands = pixels.shape
+    image = pyvips.Image.new_from_memory(
+        np.ascontiguousarray(pixels), width, height, bands, pyvips.BandFormat.UCHAR
+    ).copy(interpretation=interpretation)
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    # The same intent as libvips' own thumbnails.
+    converted: Pixels = image.icc_transform("srgb", embedded=True).numpy()
+    return converted
 
 
 def _from_cmyk(inks: npt.NDArray[np.uint8]) -> Pixels:

@@ -25,6 +25,8 @@ _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _JFIF, _EXIF, _ICC, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
 _APPLICATION = frozenset(range(0xE0, 0xF0))
 _JFIF_1_01 = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_PART = 14
+"""Where a part of a profile begins in its segment, after the part's number and their count."""
 _TRANSFORM = 11
 """Where the colour transform stands in Adobe's segment (T.872, 6.5.3)."""
 _ALONE = frozenset({0x01, _SOI, *range(0xD0, 0xD8)})
@@ -97,15 +99,15 @@ class Header:
     orientation: int = 1
     """EXIF orientation, 1 to 8."""
     profile: bytes = b""
-    """The ICC profile, in one piece."""
+    """The ICC profile, put together from its numbered parts (ICC.1, annex B.4)."""
     scans: tuple[Scan, ...] = ()
     """All scans, if it takes more than one to make the picture; otherwise they are not sought."""
     complete: bool = True
     """An end marker follows the last of `scans`, as it does not in a file that was cut."""
 
     @property
-    def plain(self) -> bool:
-        """The sampling is one that libjpeg-turbo alone decodes."""
+    def usual(self) -> bool:
+        """The sampling is one that TurboJPEG knows; libjpeg itself decodes any."""
         sampling = tuple((each.across, each.down) for each in self.frame.components)
         return len(sampling) == 1 or sampling in _USUAL
 
@@ -118,19 +120,21 @@ def read(data: bytes | memoryview) -> Header:
         NotAnImage: it is of a kind of JPEG that is not decoded.
 
     """
-    orientation, profile, frame = 1, b"", None
+    orientation, frame = 1, None
+    profile: dict[int, bytes] = {}
     for marker, place, segment in _segments(data):
         if marker in _SOF:
             frame = _frame(marker, bytes(segment))
         elif marker == _EXIF and bytes(segment[:6]) == b"Exif\x00\x00":
             orientation = _exif_orientation(bytes(segment[6:]))
-        elif marker == _ICC and bytes(segment[:12]) == b"ICC_PROFILE\x00":
-            profile += segment[14:]  # after its number and that of all (ICC.1:2010, annex B.4)
+        elif marker == _ICC and bytes(segment[:12]) == b"ICC_PROFILE\x00" and len(segment) > _PART:
+            profile[segment[_PART - 2]] = bytes(segment[_PART:])
         elif marker == _EOI:
             break
         elif marker == _SOS and frame is not None:
             scans, complete = _scans(data, frame, place, segment)
-            return Header(frame, place, orientation, profile, scans, complete)
+            joined = b"".join(profile[number] for number in sorted(profile))
+            return Header(frame, place, orientation, joined, scans, complete)
     raise _damaged()
 
 
@@ -228,6 +232,8 @@ def _scan(frame: Frame, segment: memoryview, place: int, end: int) -> Scan:
         first, last, bits = segment[1 + 2 * count : 4 + 2 * count]
     except (IndexError, ValueError):
         raise _damaged() from None
+    if not components:
+        raise _damaged()
     return Scan(place, end, components, first, last, bits >> 4, bits & 15)
 
 

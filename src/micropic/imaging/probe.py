@@ -28,12 +28,10 @@ class Picture:
     """EXIF orientation, 1 to 8 (Exif 2.32, section 4.6.4)."""
     frames: int = 1
     """Of an animation."""
-    plain: bool = False
-    """A JPEG that libjpeg-turbo alone decodes right."""
     profile: bytes = b""
     """An ICC profile for RGB, other than sRGB, that decoding leaves to be applied."""
-    managed: bool = False
-    """It has a profile that is not for RGB: decoding applies it."""
+    managed: bytes = b""
+    """An ICC profile that is not for RGB: decoding applies it."""
     jpeg: jpeg_header.Header | None = None
     """What else the header of a JPEG says."""
 
@@ -210,20 +208,13 @@ def _profile(profile: bytes, bands: int) -> dict[str, Any]:
     """
     if not icc.is_profile(profile) or icc.is_srgb(profile):
         return {}
-    return {"profile": profile} if icc.is_rgb(profile) and bands in _RGB else {"managed": True}
+    return {"profile" if icc.is_rgb(profile) and bands in _RGB else "managed": profile}
 
 
 def _probe_jpeg(_: Kind, data: bytes | memoryview) -> Picture:
     header = jpeg_header.read(data)
     profile = _profile(header.profile, len(header.frame.components))
-    return Picture(
-        Kind.JPEG,
-        header.frame.size,
-        header.orientation,
-        jpeg=header,
-        plain=header.plain and not profile.get("managed"),
-        **profile,
-    )
+    return Picture(Kind.JPEG, header.frame.size, header.orientation, jpeg=header, **profile)
 
 
 _PROBES = {Kind.JPEG: _probe_jpeg, Kind.BMP: _probe_bmp, Kind.ICO: _probe_ico}
