@@ -50,12 +50,17 @@ class Label:
         width, height = (self.right - self.left), (self.bottom - self.top)
         across = _overlap(self.left, self.right, window.left, window.width, picture.width)
         down = _overlap(self.top, self.bottom, window.top, window.height, picture.height)
-        most = min(width, window.width / picture.width) * min(height, window.height / picture.height)
+        most = min(width, window.width / picture.width) * min(
+            height, window.height / picture.height
+        )
         return across * down / most
 
     def shows_point(self, picture: Size, window: Box) -> bool:
         """Say whether the window shows the point."""
-        x, y = self.point.x * picture.width - window.left, self.point.y * picture.height - window.top
+        x, y = (
+            self.point.x * picture.width - window.left,
+            self.point.y * picture.height - window.top,
+        )
         return 0 <= x <= window.width and 0 <= y <= window.height
 
 

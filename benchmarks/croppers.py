@@ -89,9 +89,7 @@ def _thumbor(*detectors: str) -> Callable[[], Callable[[Pixels, Size], Box]]:
             x = sum(x * share for x, _, share in points) / weight
             y = sum(y * share for _, y, share in points) / weight
             width, height = _size(pixels)
-            return geometry.place_around(
-                _size(pixels), window, FocusPoint(x / width, y / height)
-            )
+            return geometry.place_around(_size(pixels), window, FocusPoint(x / width, y / height))
 
         return place
 
