@@ -18,6 +18,7 @@ from micropic.adapters.disk_cache import CacheDirectoryInUseError
 from micropic.domain import urls
 from micropic.domain.errors import BadRequest, MicropicError
 from micropic.imaging import engine
+from micropic.imaging.explain import explain as explain_cut
 from micropic.services import logs
 
 app = typer.Typer(
@@ -109,6 +110,9 @@ def render(  # noqa: PLR0913 # each one a flag
         str, typer.Option(help="What fill keeps: smart, center, a compass point or x:y.")
     ] = "smart",
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 80,
+    explain: Annotated[
+        Path | None, typer.Option(help="Where a drawing of how the cut was chosen goes.")
+    ] = None,
 ) -> None:
     """Render one picture from a file, as the service would."""
     if not re.fullmatch("[0-9]+x[0-9]+", size):
@@ -117,8 +121,11 @@ def render(  # noqa: PLR0913 # each one a flag
     path = f"/{mode}/{width}/{height}/g={gravity},q={quality}/sample:file"
     try:
         transform, _ = urls.parse_path(path.encode(), b"", urls.DEFAULT)
-        preview = engine.render(picture.read_bytes(), transform)
+        data = picture.read_bytes()
+        preview = engine.render(data, transform)
         output.write_bytes(preview.body)
+        if explain is not None:
+            explain.write_bytes(explain_cut(data, transform))
     except (BadRequest, MicropicError) as error:
         _fail(error.detail)
     except OSError as error:

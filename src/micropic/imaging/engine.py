@@ -41,20 +41,25 @@ def render(
 
 
 def _render(data: bytes | memoryview, transform: Transform, max_pixels: int) -> Encoded:
+    pixels, output = decode(data, transform, max_pixels)
+    box = cut(pixels, output, transform)
+    body = jpeg.encode(vips.resample(pixels, box, output), transform.quality)
+    return Encoded(body, "image/jpeg", output)
+
+
+def decode(data: bytes | memoryview, transform: Transform, max_pixels: int) -> tuple[Pixels, Size]:
+    """Give the picture at a size from which the answer can be cut, and the answer's size."""
     picture = probe(data, max_pixels)
     output = geometry.output_size(picture.size, transform.mode, transform.size)
     whole = geometry.whole_size(picture.size, transform.mode, transform.size)
     scales_freely = picture.kind is Kind.SVG and whole.width * whole.height <= max_pixels
     if whole.width > picture.size.width and not scales_freely:
         whole = picture.size  # what has pixels is enlarged after the cut, not before
-    decode = jpeg.decode if picture.plain else vips.decode
-    pixels = decode(data, picture, whole)
-    box = _cut(pixels, output, transform)
-    body = jpeg.encode(vips.resample(pixels, box, output), transform.quality)
-    return Encoded(body, "image/jpeg", output)
+    decoder = jpeg.decode if picture.plain else vips.decode
+    return decoder(data, picture, whole), output
 
 
-def _cut(pixels: Pixels, output: Size, transform: Transform) -> Box:
+def cut(pixels: Pixels, output: Size, transform: Transform) -> Box:
     """Choose the part of the decoded picture that the answer shows."""
     height, width = pixels.shape[:2]
     decoded = Size(width, height)
