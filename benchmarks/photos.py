@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from benchmarks import packages
 
 _PACKAGE = "mate-backgrounds"
 _FOLDER = "usr/share/backgrounds/mate/nature"
@@ -41,34 +40,14 @@ class Photos:
 
 def find(cache: Path) -> Photos:
     """Give the photos, from the folder `cache` or into it."""
-    real, made = cache / "nature", cache / "made"
+    unpacked = packages.debian(_PACKAGE, cache)
+    if unpacked is not None:
+        return Photos(unpacked / _FOLDER, f"Debian's {_PACKAGE}, nature")
+    made = cache / "made"
     cache.mkdir(parents=True, exist_ok=True)
-    if real.is_dir() or _download(cache, real):
-        return Photos(real, f"Debian's {_PACKAGE}, nature")
     if not made.is_dir():
         _make(cache, made)
     return Photos(made, f"made from noise, since Debian's {_PACKAGE} is not to be had")
-
-
-def _download(cache: Path, target: Path) -> bool:
-    """Unpack the package's photos to `target`, whole or not at all."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        return False
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        fetched = _succeeds("apt-get", "download", _PACKAGE, cwd=scratch) or (
-            os.geteuid() == 0
-            and _succeeds("apt-get", "update", cwd=scratch)
-            and _succeeds("apt-get", "download", _PACKAGE, cwd=scratch)
-        )
-        package = next(Path(scratch).glob("*.deb"), None)
-        if not (fetched and package and _succeeds("dpkg-deb", "-x", str(package), scratch)):
-            return False
-        (Path(scratch) / _FOLDER).rename(target)
-    return True
-
-
-def _succeeds(*command: str, cwd: str | None = None) -> bool:
-    return subprocess.run(command, cwd=cwd, capture_output=True, check=False).returncode == 0
 
 
 def _make(cache: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,6 +22,8 @@ from micropic.adapters.source_lists import SourceListError, read_sources
 from micropic.domain import urls
 from micropic.domain.errors import BadRequest, MicropicError
 from micropic.domain.model import Size
+from micropic.domain.options import Defaults
+from micropic.imaging import extras
 from micropic.services import logs
 from micropic.services.warmer import Plan
 
@@ -110,13 +113,18 @@ def render(  # noqa: PLR0913 # each one a flag
     size: Annotated[str, typer.Option(help="Width and height, such as 300x200.")] = "300x200",
     mode: Annotated[str, typer.Option(help="fill: cover the box; fit: inside it.")] = "fill",
     gravity: Annotated[
-        str, typer.Option(help="What fill keeps: smart, center, a compass point or x:y.")
+        str, typer.Option(help="What fill keeps: smart, face, center, a compass point or x:y.")
     ] = "smart",
     quality: Annotated[int, typer.Option(help="Quality, 1 to 100.")] = 80,
     options: Annotated[str, typer.Option(help="More options, such as f=webp,blur=2.")] = "",
+    explain: Annotated[
+        Path | None, typer.Option(help="Where a drawing of how the cut was chosen goes.")
+    ] = None,
 ) -> None:
     """Render one picture from a file, as the service would."""
-    from micropic.imaging import engine  # noqa: PLC0415 # codecs that the service does without
+    # Codecs, which the service itself does without.
+    from micropic.imaging import engine  # noqa: PLC0415
+    from micropic.imaging.explain import explain as explain_cut  # noqa: PLC0415
 
     if not re.fullmatch("[0-9]+x[0-9]+", size):
         _fail(f"The size must be two numbers such as 300x200, not {size!r}.")
@@ -124,9 +132,13 @@ def render(  # noqa: PLR0913 # each one a flag
     segment = ",".join(filter(None, [f"g={gravity}", f"q={quality}", options]))
     path = f"/{mode}/{width}/{height}/{segment}/sample:file"
     try:
-        address = urls.parse_path(path.encode(), b"", urls.DEFAULT)
-        preview = engine.render(picture.read_bytes(), address.transform)
+        grammar = replace(urls.DEFAULT, defaults=Defaults(faces=extras.has_faces()))
+        transform = urls.parse_path(path.encode(), b"", grammar).transform
+        data = picture.read_bytes()
+        preview = engine.render(data, transform)
         output.write_bytes(preview.body)
+        if explain is not None:
+            explain.write_bytes(explain_cut(data, transform))
     except (BadRequest, MicropicError) as error:
         _fail(error.detail)
     except OSError as error:

@@ -19,6 +19,7 @@ from micropic.adapters.sample_source import SampleSource
 from micropic.domain.model import Scheme
 from micropic.domain.options import Defaults
 from micropic.domain.urls import Grammar
+from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.admission import Admission
@@ -129,6 +130,7 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
                 quality=settings.previewer.quality,
                 avif_quality=settings.previewer.avif_quality,
                 max_side=settings.proxy.max_side,
+                faces=extras.has_faces(),
             ),
             default_scheme=Scheme(settings.source.default_scheme),
         ),

@@ -48,6 +48,8 @@ class Defaults:
     quality: int = 80
     avif_quality: int = 65
     max_side: int = 8192
+    faces: bool = True
+    """`g=face` can be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,12 @@ def transform(
     """Make a transform of options and of the client's Accept field.
 
     Raises:
-        BadRequest: the size times `dpr` is longer than a side may be.
+        BadRequest: the size times `dpr` is longer than a side may be, or faces cannot be found.
 
     """
+    if values.get("g") is Anchor.FACE and not defaults.faces:
+        msg = "The gravity g=face needs the extra micropic[faces], which is not installed here."
+        raise BadRequest(msg)
     fills = mode is Mode.FILL
     formats = _formats(values, accept)
     return Transform(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from micropic.domain import geometry
 from micropic.domain.errors import TooMuchMemory
@@ -19,6 +20,7 @@ from micropic.domain.model import (
 )
 from micropic.imaging import jpeg, pixels, vips
 from micropic.imaging.encoders import encode
+from micropic.imaging.faces import place_faces
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import Kind, Limits
 from micropic.imaging.pixels import Pixels
@@ -39,6 +41,15 @@ class Encoded:
     size: Size
 
 
+class Prepared(NamedTuple):
+    """A decoded picture, from which the answer is to be cut."""
+
+    picture: Picture
+    frames: Frames
+    output: Size
+    """The size of the answer."""
+
+
 def render(data: bytes | memoryview, transform: Transform, limits: Limits | None = None) -> Encoded:
     """Render one preview.
 
@@ -54,6 +65,17 @@ def render(data: bytes | memoryview, transform: Transform, limits: Limits | None
 
 
 def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> Encoded:
+    picture, frames, output = prepare(data, transform, limits)
+    window = place(frames.first, output, transform)
+    wanted = _format(frames, transform)
+    frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
+    for step in _steps(picture, transform, wanted):
+        frames = frames.each(step)
+    return Encoded(encode(frames, wanted, transform.quality), wanted.media_type, output)
+
+
+def prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:
+    """Decode, set upright and trim: all that comes before the cut is chosen."""
     data = unwrapped(data)
     picture = probe(data, limits)
     picture = replace(picture, orientation=geometry.turned(picture.orientation, transform.turn))
@@ -64,12 +86,7 @@ def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> E
         size = _in_source(box, frames.first, size)
         frames = frames.each(lambda frame: pixels.cut(frame, box))
     output = geometry.output_size(size, transform.mode, transform.size, enlarge=transform.enlarge)
-    window = _window(frames.first, output, transform)
-    wanted = _format(frames, transform)
-    frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
-    for step in _steps(picture, transform, wanted):
-        frames = frames.each(step)
-    return Encoded(encode(frames, wanted, transform.quality), wanted.media_type, output)
+    return Prepared(picture, frames, output)
 
 
 def _decode(
@@ -98,7 +115,7 @@ def _in_source(box: Box, decoded: Pixels, source: Size) -> Size:
     )
 
 
-def _window(decoded: Pixels, output: Size, transform: Transform) -> Box:
+def place(decoded: Pixels, output: Size, transform: Transform) -> Box:
     """Choose the part of the decoded picture that the answer shows."""
     size, gravity = pixels.size_of(decoded), transform.gravity
     if transform.mode is Mode.FIT:
@@ -107,8 +124,14 @@ def _window(decoded: Pixels, output: Size, transform: Transform) -> Box:
     if isinstance(gravity, FocusPoint):
         return geometry.place_around(size, window, gravity)
     if gravity is Anchor.SMART:
-        return place_salient(pixels.lay_on(decoded, transform.background or _WHITE), window)
+        return place_salient(_opaque(decoded, transform), window)
+    if gravity is Anchor.FACE:
+        return place_faces(_opaque(decoded, transform), window)
     return geometry.place_aligned(size, window, geometry.ALIGNMENT[gravity])
+
+
+def _opaque(decoded: Pixels, transform: Transform) -> Pixels:
+    return pixels.lay_on(decoded, transform.background or _WHITE)
 
 
 def _format(frames: Frames, transform: Transform) -> Format:
