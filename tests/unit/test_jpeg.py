@@ -328,3 +328,13 @@ def test_a_sound_file_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for data in (baseline(), progressive_file()):
         decode(data)
     assert len(calls) == 2
+
+
+def test_many_scans_of_a_large_picture_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(image(), "JPEG", progressive=True)
+    scans = len(jpeg_header.read(data).scans)
+    monkeypatch.setattr("micropic.imaging.probe._MOST_SCANNED", scans * 320 * 240)
+    assert probe(data, Limits()).stored == Size(320, 240)
+    monkeypatch.setattr("micropic.imaging.probe._MOST_SCANNED", scans * 320 * 240 - 1)
+    with pytest.raises(BrokenImage, match=f"too many scans: {scans}"):
+        probe(data, Limits())

@@ -43,6 +43,8 @@ class Picture:
 
 Image.MAX_IMAGE_PIXELS = None  # `probe` has a limit of its own, and an error for it
 
+_MOST_SCANNED = 1_000_000_000
+"""Pixels times scans in a JPEG: 20 scans of 50 megapixels, where encoders write 14 at most."""
 _ICC = "icc-profile-data"
 _RGB = {3, 4}
 """Bands: with alpha there is one more."""
@@ -213,6 +215,12 @@ def _profile(profile: bytes, bands: int) -> dict[str, Any]:
 
 def _probe_jpeg(_: Kind, data: bytes | memoryview) -> Picture:
     header = jpeg_header.read(data)
+    width, height = header.frame.size
+    if len(header.scans) * width * height > _MOST_SCANNED:
+        msg = (
+            f"A JPEG picture of {width} x {height} pixels has too many scans: {len(header.scans)}."
+        )
+        raise BrokenImage(msg)
     profile = _profile(header.profile, len(header.frame.components))
     return Picture(Kind.JPEG, header.frame.size, header.orientation, jpeg=header, **profile)
 
