@@ -50,6 +50,9 @@ lock: $(VENV)/development ## renew the lock files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces \
+		--constraint requirements/runtime.txt -o requirements/faces.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 		--no-header --python-version 3.11 --upgrade pyproject.toml --group dev -o requirements/development.txt
 
 clean: ## remove the virtual environment and everything that was built

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,7 +18,7 @@ from micropic import __version__, settings, wiring
 from micropic.adapters.disk_cache import CacheDirectoryInUseError
 from micropic.domain import urls
 from micropic.domain.errors import BadRequest, MicropicError
-from micropic.imaging import engine
+from micropic.imaging import engine, faces
 from micropic.imaging.explain import explain as explain_cut
 from micropic.services import logs
 
@@ -107,7 +108,7 @@ def render(  # noqa: PLR0913 # each one a flag
     size: Annotated[str, typer.Option(help="Width and height, such as 300x200.")] = "300x200",
     mode: Annotated[str, typer.Option(help="fill: cover the box; fit: inside it.")] = "fill",
     gravity: Annotated[
-        str, typer.Option(help="What fill keeps: smart, center, a compass point or x:y.")
+        str, typer.Option(help="What fill keeps: smart, face, center, a compass point or x:y.")
     ] = "smart",
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 80,
     explain: Annotated[
@@ -120,7 +121,8 @@ def render(  # noqa: PLR0913 # each one a flag
     width, height = size.split("x")
     path = f"/{mode}/{width}/{height}/g={gravity},q={quality}/sample:file"
     try:
-        transform, _ = urls.parse_path(path.encode(), b"", urls.DEFAULT)
+        grammar = replace(urls.DEFAULT, faces=faces.installed())
+        transform, _ = urls.parse_path(path.encode(), b"", grammar)
         data = picture.read_bytes()
         preview = engine.render(data, transform)
         output.write_bytes(preview.body)

@@ -18,6 +18,7 @@ from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
 from micropic.domain.model import Scheme
 from micropic.domain.urls import Grammar
+from micropic.imaging import faces
 from micropic.imaging.probe import ACCEPT
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.admission import Admission
@@ -114,6 +115,7 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
             max_side=settings.proxy.max_side,
             quality=settings.previewer.quality,
             default_scheme=Scheme(settings.source.default_scheme),
+            faces=faces.installed(),
         ),
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,

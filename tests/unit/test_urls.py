@@ -216,6 +216,12 @@ def test_what_does_not_read_as_options_is_taken_for_a_source(rest: bytes) -> Non
         parse(FILL + rest)
 
 
+def test_faces_are_refused_where_the_extra_is_not_installed() -> None:
+    with pytest.raises(BadRequest, match=r"needs the extra micropic\[faces\]"):
+        parse(FILL + b"g=face/h", Grammar(faces=False))
+    assert parse(FILL + b"g=face/h", Grammar(faces=True))[0].gravity is Anchor.FACE
+
+
 def test_an_unknown_option_is_named_and_the_known_ones_are_listed() -> None:
     with pytest.raises(BadRequest, match=r"There is no option 'zoom'\. .*g \(.*q \(quality"):
         parse(FILL + b"q=5,zoom=2/h")
@@ -259,7 +265,9 @@ def test_a_focus_point_is_kept_to_four_places(value: str, point: tuple[float, fl
      "nan:0", ".:.", "00.5:1", "\u0660:0", "0:0\n", "0:0." + "1" * 10],
 )  # fmt: skip
 def test_a_gravity_that_is_none_is_told_what_there_is(value: str) -> None:
-    with pytest.raises(BadRequest, match=r"gravity g must be one of smart, center, .* focus point"):
+    with pytest.raises(
+        BadRequest, match=r"gravity g must be one of smart, face, center, .* focus point"
+    ):
         parse(FILL + f"g={value}/h".encode())
 
 

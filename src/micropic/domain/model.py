@@ -39,6 +39,7 @@ class Anchor(StrEnum):
     """A gravity with a name: which part `fill` keeps."""
 
     SMART = "smart"
+    FACE = "face"
     CENTER = "center"
     NORTH = "north"
     NORTHEAST = "northeast"

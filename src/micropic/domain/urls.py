@@ -13,7 +13,7 @@ source     host[:port][/path], http[s]://host[:port][/path] or sample:name, with
 | option | value | default |
 |---|---|---|
 | `q` | JPEG quality, 1 to 100 | `previewer.quality` |
-| `g` | gravity: `smart`, `center`, a compass point (`north`), a focus point (`0.3:0.7`) | `smart` |
+| `g` | gravity: `smart`, `face`, `center`, compass (`north`), a focus point (`0.3:0.7`) | `smart` |
 
 A source that begins with an encoded scheme (`http%3A`), or has an encoded slash (`%2F`) and
 no plain one, was percent-encoded as a whole: it is decoded once, and what is then not legal
@@ -49,6 +49,8 @@ class Grammar:
     max_side: int = 8192
     quality: int = 80
     default_scheme: Scheme = Scheme.HTTP
+    faces: bool = True
+    """Whether `g=face` can be had."""
 
 
 DEFAULT = Grammar()
@@ -96,6 +98,9 @@ def parse_path(path: bytes, query: bytes, grammar: Grammar) -> tuple[Transform, 
     options, source = _split_options(rest)
     size = Size(_side("width", width, grammar), _side("height", height, grammar))
     transform = _transform(_MODES[mode], size, options, grammar)
+    if transform.gravity is Anchor.FACE and not grammar.faces:
+        msg = "The gravity g=face needs the extra micropic[faces], which is not installed here."
+        raise BadRequest(msg)
     return transform, parse_source(source, query, grammar)
 
 
@@ -233,7 +238,7 @@ class Option:
 
 
 OPTIONS = {
-    "g": Option("gravity: smart, center, a compass point or x:y", _write_gravity),
+    "g": Option("gravity: smart, face, center, a compass point or x:y", _write_gravity),
     "q": Option("quality: 1 to 100", lambda transform: str(transform.quality)),
 }
 

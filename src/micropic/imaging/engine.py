@@ -8,6 +8,7 @@ from micropic.domain import geometry
 from micropic.domain.errors import TooMuchMemory
 from micropic.domain.model import Anchor, Box, FocusPoint, Gravity, Mode, Size, Transform
 from micropic.imaging import jpeg, vips
+from micropic.imaging.faces import place_faces
 from micropic.imaging.jpeg import Pixels
 from micropic.imaging.probe import Kind, probe
 from micropic.imaging.saliency import place_salient
@@ -74,4 +75,6 @@ def _place(pixels: Pixels, window: Size, gravity: Gravity) -> Box:
         return geometry.place_around(Size(width, height), window, gravity)
     if gravity is Anchor.SMART:
         return place_salient(pixels, window)
+    if gravity is Anchor.FACE:
+        return place_faces(pixels, window)
     return geometry.place_aligned(Size(width, height), window, geometry.ALIGNMENT[gravity])
