@@ -40,6 +40,14 @@ def test_render_makes_a_preview_of_a_file(tmp_path: Path) -> None:
     assert "61x43" in done.stdout
 
 
+def test_render_draws_how_the_cut_was_chosen(tmp_path: Path) -> None:
+    source, output, drawing = (tmp_path / name for name in ("in.jpg", "out.jpg", "why.jpg"))
+    source.write_bytes(photo())
+    done = micropic("render", str(source), "-o", str(output), "--explain", str(drawing))
+    assert done.returncode == 0, done.stderr
+    assert Image.open(io.BytesIO(drawing.read_bytes())).format == "JPEG"
+
+
 @pytest.mark.parametrize(
     ("content", "options", "expected"),
     [

@@ -26,6 +26,8 @@ _SIDE = 160
 _SCALE_STEP, _NEIGHBOURS = 1.1, 5
 _LEAST = 0.1
 """The least face, as a share of the shorter side."""
+_LEAST_PIXELS = 16
+"""The least face, in pixels of the picture that is searched."""
 _HAIR = 0.15
 """What stands above the face that was found, as a share of its height."""
 
@@ -46,12 +48,12 @@ def place_faces(pixels: Pixels, window: Size) -> Box:
 
 def find_faces(pixels: Pixels) -> list[Box]:
     """Give the faces with their hair, in no order; none where the extra is not installed."""
-    if not has_faces():
-        return []
     height, width = pixels.shape[:2]
     scale = max(1.0, max(height, width) / _SIDE)
+    if not has_faces() or min(height, width) < _LEAST_PIXELS * scale:
+        return []
     grey = pyvips.Image.new_from_array(pixels).colourspace("b-w").resize(1 / scale).numpy()
-    least = max(16, round(min(grey.shape[:2]) * _LEAST))
+    least = max(_LEAST_PIXELS, round(min(grey.shape[:2]) * _LEAST))
     found = _cascade().detectMultiScale(grey, _SCALE_STEP, _NEIGHBOURS, minSize=(least, least))
     return [_with_hair(scale, *(int(value) for value in face)) for face in found]
 
