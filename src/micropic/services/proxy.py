@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from starlette.routing import BaseRoute
 
 from micropic.domain import headers, urls
 from micropic.domain.errors import DeadlineExceeded, MicropicError
-from micropic.domain.model import Mode, PreviewRequest
+from micropic.domain.model import Headers, Mode, PreviewRequest
 from micropic.ports import Previewer
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
-from micropic.web.conditions import conditions
+from micropic.web.conditions import Conditions, conditions
 from micropic.web.responses import Response, Sharing, from_preview
 from micropic.web.routed import routed
 
@@ -97,7 +97,7 @@ class ProxyApp:
             self._log.exception("defect", request_id=exchange.request_id)
             return problems.defect(exchange.request_id)
         exchange.cache = preview.provenance.cache.value
-        asked = conditions(scope["headers"])
+        asked = _client(tuple(scope["headers"])).conditions
         response = from_preview(preview, request, time.time(), asked)
         return response._replace(headers=response.headers + self._sharing)
 
@@ -110,25 +110,50 @@ class ProxyApp:
 
         """
         options = self._options
+        client = _client(tuple(scope["headers"]))
         (transform, source, negotiated), key = _parse(
-            scope["raw_path"],
-            scope["query_string"],
-            headers.field(scope["headers"], b"accept")[:_LONGEST_ACCEPT],
-            options.grammar,
+            scope["raw_path"], scope["query_string"], client.accept, options.grammar
         )
-        fields = headers.forwardable(scope["headers"])
-        if not headers.host_matches(source.host, options.credential_hosts):
-            fields = headers.without_credentials(fields)
+        private = client.has_credentials and headers.host_matches(
+            source.host, options.credential_hosts
+        )
         return PreviewRequest(
             transform,
             source,
             key=key,
             negotiated=negotiated,
-            only_if_cached=_ONLY_IF_CACHED in headers.field(scope["headers"], b"cache-control"),
-            headers=fields,
-            private=headers.carries_credentials(fields),
+            only_if_cached=client.only_if_cached,
+            headers=client.headers if private else client.public_headers,
+            private=private,
             deadline=time.monotonic() + options.timeout,
         )
+
+
+class _Client(NamedTuple):
+    """What a request's header fields come to."""
+
+    headers: Headers
+    """Those that may reach an origin."""
+    public_headers: Headers
+    """The same without credentials."""
+    has_credentials: bool
+    accept: bytes
+    only_if_cached: bool
+    conditions: Conditions
+
+
+@lru_cache(maxsize=256)
+def _client(fields: tuple[tuple[bytes, bytes], ...]) -> _Client:
+    """Read a request's header fields; those of a page's pictures are mostly the same."""
+    forwarded = headers.forwardable(fields)
+    return _Client(
+        forwarded,
+        headers.without_credentials(forwarded),
+        headers.carries_credentials(forwarded),
+        headers.field(fields, b"accept")[:_LONGEST_ACCEPT],
+        _ONLY_IF_CACHED in headers.field(fields, b"cache-control"),
+        conditions(fields),
+    )
 
 
 @lru_cache(maxsize=1024)

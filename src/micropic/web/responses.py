@@ -78,26 +78,43 @@ def _conditional(preview: Preview, fields: Fields, asked: Conditions) -> Respons
 
 
 def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:
-    left, provenance = remaining(preview, now), preview.provenance
-    hit = provenance.cache is CacheResult.HIT
+    left, media_type = remaining(preview, now), preview.media_type
     fields = [
-        (b"content-type", preview.media_type.encode()),
-        (b"content-disposition", _disposition(request.source.target, preview.media_type)),
+        *_lasting(
+            media_type,
+            request.source.target,
+            preview.etag,
+            preview.source.last_modified,
+            negotiated=media_type in request.negotiated,
+        ),
         (b"cache-control", _cache_control(preview, request, left)),
         (b"cache-status", _cache_status(preview, left)),
-        (b"test-previewlocation", b"cache" if hit else b"previewer"),
+    ]
+    if preview.provenance.cache is CacheResult.HIT:
+        fields.append((b"test-previewlocation", b"cache"))
+        fields.append((b"age", b"%d" % max(0, now - preview.stored_at)))
+    else:
+        fields.append((b"test-previewlocation", b"previewer"))
+        fields.append((b"server-timing", _server_timing(preview)))
+    return fields
+
+
+@lru_cache(maxsize=2048)
+def _lasting(
+    media_type: str, target: str, etag: str, last_modified: str | None, *, negotiated: bool
+) -> Fields:
+    """Give the fields that are the same whenever a preview is asked for."""
+    fields = [
+        (b"content-type", media_type.encode()),
+        (b"content-disposition", _disposition(target, media_type)),
         (b"x-content-type-options", b"nosniff"),
         (b"accept-ranges", b"bytes"),
     ]
-    if preview.etag:
-        fields.append((b"etag", preview.etag.encode()))
-    if (modified := preview.source.last_modified) and conditions.http_date(modified):
-        fields.append((b"last-modified", modified.encode("latin-1")))
-    if hit:
-        fields.append((b"age", b"%d" % max(0, now - preview.stored_at)))
-    else:
-        fields.append((b"server-timing", _server_timing(preview)))
-    if preview.media_type in request.negotiated:
+    if etag:
+        fields.append((b"etag", etag.encode()))
+    if last_modified and conditions.http_date(last_modified):
+        fields.append((b"last-modified", last_modified.encode("latin-1")))
+    if negotiated:
         fields.append((b"vary", b"Accept"))
     return fields
 
@@ -127,7 +144,6 @@ def _server_timing(preview: Preview) -> bytes:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=512)
 def _disposition(target: str, media_type: str) -> bytes:
     """Name the file after the source (RFC 6266), in letters that are safe anywhere."""
     last = unquote(target.partition("?")[0].rpartition("/")[2])
