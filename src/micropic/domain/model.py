@@ -247,3 +247,10 @@ class Preview:
     """For how many seconds from then it is fresh."""
     source: SourceFacts = field(default_factory=SourceFacts)
     provenance: Provenance = field(default_factory=Provenance, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to make a preview that others wait for, until it is made or the time is up."""
+
+    token: str

@@ -118,7 +118,7 @@ class CacheServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Fail(self, request, context):
-        """Tells those who wait for a lease what went wrong.
+        """Tells those who wait for a lease what went wrong, or gives the lease up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
