@@ -132,6 +132,7 @@ class Service:
     def close(self) -> None:
         """Let nothing of it outlive the test."""
         if self._process.poll() is None:
+            self.resume()
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(15)
