@@ -103,8 +103,6 @@ def _run(
     loaded: settings.Settings,
     notes: list[str],
 ) -> None:
-    # What the core of gRPC writes by itself is no JSON, and an exception says the same.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         logs.configure(loaded.log.level, loaded.log.file)
         for note in notes:

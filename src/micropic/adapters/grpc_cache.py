@@ -56,10 +56,7 @@ _OPTIONS = (
     # One that went without a word keeps nobody waiting for a lease.
     ("grpc.keepalive_time_ms", 1000),
     ("grpc.keepalive_timeout_ms", 1000),
-    (
-        "grpc.http2.ping_timeout_ms",
-        1000,
-    ),  # whichever of the two is shorter should count; it is this
+    ("grpc.http2.ping_timeout_ms", 1000),  # without it the one before counts for nothing
     ("grpc.http2.max_pings_without_data", 0),
 )
 

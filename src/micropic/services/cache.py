@@ -71,8 +71,8 @@ class CacheServer:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             self.port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            msg = f"{address} cannot be listened on: {error}"
+        except RuntimeError:
+            msg = f"{address} cannot be listened on; it may be in use"
             raise OSError(msg) from None
 
     async def __aenter__(self) -> Self:
