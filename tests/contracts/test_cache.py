@@ -83,6 +83,15 @@ async def test_a_body_of_any_size_comes_back(cache: Cache, size: int) -> None:
     assert kept.provenance == FROM_CACHE
 
 
+async def test_many_gets_at_once_are_each_answered(cache: Cache) -> None:
+    names = [f"n{number}" for number in range(90)]
+    for name in names[::2]:
+        await cache.put(name, preview(name))
+    kept = await asyncio.gather(*map(cache.get, names + names))
+    assert kept[::2] == [preview(name) for name in names[::2]] * 2
+    assert kept[1::2] == [None] * 90
+
+
 async def test_what_was_never_put_is_missing(cache: Cache) -> None:
     await cache.put("key", preview())
     assert await cache.get("other") is None

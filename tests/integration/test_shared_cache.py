@@ -81,9 +81,13 @@ async def test_stats_count_what_there_is_and_what_was_asked(
             await cache.put(key, made(key))
         assert [await cache.get(key) is not None for key in KEYS[:3]] == [False, True, True]
         await cache.lease("other", 60.0)
-        stats = await cache_pb2_grpc.CacheStub(channel).Stats(cache_pb2.StatsRequest())
+        raw = cache_pb2_grpc.CacheStub(channel)
+        assert not (await raw.Get(cache_pb2.GetRequest(key="other"))).HasField("preview")
+        reply = await raw.Get(cache_pb2.GetRequest(key=KEYS[2]))
+        assert reply.preview.body == made(KEYS[2]).body
+        stats = await raw.Stats(cache_pb2.StatsRequest())
     assert (stats.entries, stats.evictions, stats.leases) == (2, 1, 1)
-    assert (stats.hits, stats.misses) == (2, 1)
+    assert (stats.hits, stats.misses) == (3, 2)
     assert 40_000 < stats.bytes <= stats.max_bytes == 50 * 1024
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import grpc
 import structlog
 
+from micropic.adapters.batches import Batches
 from micropic.adapters.breaker import Breaker
 from micropic.adapters.wire.limits import (
     MAX_BODY,
@@ -73,6 +74,7 @@ class GrpcCache:
         self._breaker = Breaker(_FAULTS_IN_A_ROW, _PAUSE)
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
         self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
+        self._gets = Batches(self._get_many)
         self.faults = 0
         """Calls that failed since the start."""
         self._last_fault = ""
@@ -93,8 +95,7 @@ class GrpcCache:
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
-        request = cache_pb2.GetRequest(key=key)
-        reply = await self._ask(self._stub.Get, request, self._timeout)
+        reply = await self._gets.get(key) if self._breaker.allows() else None
         if reply is None:
             return None
         if reply.large:
@@ -156,6 +157,11 @@ class GrpcCache:
             request = cache_pb2.FailRequest(key=key, lease=lease, problem=problem)
             await self._ask(self._stub.Fail, request, self._timeout * _WRITE_FACTOR)
 
+    async def _get_many(self, keys: Sequence[str]) -> Sequence[cache_pb2.GetReply] | None:
+        request = cache_pb2.GetManyRequest(keys=keys)
+        reply = await self._call(self._stub.GetMany, request, self._timeout)
+        return reply and reply.replies
+
     async def _get_large(self, key: str) -> Preview | None:
         return await self._ask(self._collect, key, self._timeout * _LARGE_FACTOR)
 
@@ -171,8 +177,11 @@ class GrpcCache:
         self, call: Callable[..., Awaitable[T]], request: object, timeout: float
     ) -> T | None:
         """Call the cache, if that may be of use; a fault gives None."""
-        if not self._breaker.allows():
-            return None
+        return await self._call(call, request, timeout) if self._breaker.allows() else None
+
+    async def _call(
+        self, call: Callable[..., Awaitable[T]], request: object, timeout: float
+    ) -> T | None:
         try:
             reply = await call(request, timeout=timeout)
         except (grpc.RpcError, grpc.aio.BaseError) as error:

@@ -100,14 +100,36 @@ class CacheService(cache_pb2_grpc.CacheServicer):
 
     async def Get(self, request: cache_pb2.GetRequest, _: _Context) -> cache_pb2.GetReply:
         """Give what is kept, fresh or not."""
-        preview = await self._cache.get(request.key)
+        return self._counted(await self._get(request.key))
+
+    async def GetMany(
+        self, request: cache_pb2.GetManyRequest, _: _Context
+    ) -> cache_pb2.GetManyReply:
+        """Do the same for many keys, as far as one message goes."""
+        replies: list[cache_pb2.GetReply] = []
+        room = MAX_INLINE
+        for key in request.keys:
+            reply = await self._get(key)
+            room -= len(reply.preview.body)
+            if room < 0:
+                break
+            replies.append(self._counted(reply))
+        return cache_pb2.GetManyReply(replies=replies)
+
+    async def _get(self, key: str) -> cache_pb2.GetReply:
+        preview = await self._cache.get(key)
         if preview is None:
-            self._misses += 1
             return cache_pb2.GetReply()
-        self._hits += 1
         if len(preview.body) > MAX_INLINE:
             return cache_pb2.GetReply(large=True)
         return cache_pb2.GetReply(preview=preview_to_message(preview))
+
+    def _counted(self, reply: cache_pb2.GetReply) -> cache_pb2.GetReply:
+        if reply.large or reply.HasField("preview"):
+            self._hits += 1
+        else:
+            self._misses += 1
+        return reply
 
     async def GetLarge(
         self, request: cache_pb2.GetRequest, _: _Context
