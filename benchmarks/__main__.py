@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [cold|cached|memory|all]`."""
+"""Run the benchmarks: `python -m benchmarks [cold|cached|memory|shared|all]`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from benchmarks import load, measures, origin, photos
 from benchmarks.load import LoadFailedError
 from benchmarks.processes import ROOT, NotStartedError, cores
 from benchmarks.service import WrongAnswerError
+from benchmarks.shared_cache import shared
 from benchmarks.table import Row, format_table
 
-_MEASURES = {"cold": measures.cold, "cached": measures.cached, "memory": measures.memory}
+_MEASURES = {
+    "cold": measures.cold,
+    "cached": measures.cached,
+    "memory": measures.memory,
+    "shared": shared,
+}
 
 
 def main() -> int:

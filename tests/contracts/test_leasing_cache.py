@@ -14,6 +14,7 @@ import pytest
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.grpc_cache import GrpcCache
 from micropic.domain.errors import (
+    DeadlineExceeded,
     MicropicError,
     NotAnImage,
     OriginRefused,
@@ -262,6 +263,16 @@ async def test_a_timeout_of_the_first_is_not_that_of_who_came_later(cluster: Clu
     assert [type(outcome) for outcome in outcomes].count(OriginTimeout) == 1
     assert [type(outcome) for outcome in outcomes].count(Preview) == 2
     assert len(cluster.worker.calls) == 2
+
+
+async def test_who_waited_for_all_its_time_is_too_late(cluster: Cluster) -> None:
+    first = cluster.ask()
+    await until(lambda: len(cluster.worker.calls) == 1)
+    with pytest.raises(DeadlineExceeded):
+        await cluster.ask(asked(left=0.2))
+    cluster.worker.calls[0].set_result(made())
+    assert not (await first).provenance.collapsed
+    assert len(cluster.worker.calls) == 1
 
 
 async def test_a_refusal_may_be_for_the_first_ones_headers_alone(cluster: Cluster) -> None:

@@ -78,6 +78,17 @@ async def test_a_call_is_bounded() -> None:
     assert await asyncio.gather(*tasks) == ["X"] * 150
 
 
+async def test_long_keys_go_in_several_calls() -> None:
+    server = Server()
+    batches = Batches(server.fetch)
+    tasks = [asyncio.create_task(batches.get("x" * 600_000)) for _ in range(4)]
+    await turns()
+    assert [len(keys) for keys in server.keys] == [2, 2]
+    for number in range(2):
+        server.answer(number)
+    assert await asyncio.gather(*tasks) == ["X" * 600_000] * 4
+
+
 async def test_what_an_answer_leaves_out_is_asked_for_again() -> None:
     server = Server()
     tasks = await asking(Batches(server.fetch), "abc")

@@ -9,8 +9,10 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _CALLS_AT_ONCE = 4
-_LONGEST = 64
+_MOST = 64
 """Keys in one call."""
+_LONGEST = 1024**2
+"""Characters of all its keys but the last."""
 
 
 class Batches(Generic[T]):
@@ -40,12 +42,18 @@ class Batches(Generic[T]):
 
     def _dispatch(self) -> None:
         while self._waiting and len(self._calls) < _CALLS_AT_ONCE:
-            batch = dict(list(self._waiting.items())[:_LONGEST])
-            for future in batch:
-                del self._waiting[future]
-            call = asyncio.create_task(self._call(batch))
+            call = asyncio.create_task(self._call(self._next_batch()))
             self._calls.add(call)
             call.add_done_callback(self._end)
+
+    def _next_batch(self) -> dict[asyncio.Future[T | None], str]:
+        batch: dict[asyncio.Future[T | None], str] = {}
+        length = 0
+        while self._waiting and len(batch) < _MOST and length < _LONGEST:
+            future = next(iter(self._waiting))
+            batch[future] = key = self._waiting.pop(future)
+            length += len(key)
+        return batch
 
     def _end(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)

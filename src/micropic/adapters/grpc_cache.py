@@ -66,7 +66,7 @@ class GrpcCache:
     """Asks the shared cache at `host` and `port`; `timeout` (seconds) is for one `get`.
 
     A fault costs no more than that: a `get` misses, and there is no lease. After some in a row
-    the cache is left alone but for a try now and then.
+    the cache is left alone but for a try now and then. To be made on the event loop.
     """
 
     def __init__(self, host: str, port: int, timeout: float) -> None:

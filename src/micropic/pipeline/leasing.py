@@ -13,7 +13,7 @@ from micropic.domain.errors import (
     OriginTimeout,
     RenderTimeout,
 )
-from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.model import CacheResult, Preview, PreviewRequest
 from micropic.ports import LeasingCache, Previewer
 
 _OUT_OF_TIME = (DeadlineExceeded, OriginTimeout, RenderTimeout)
@@ -45,9 +45,13 @@ class Leasing:
             # It may be the other client's headers that the origin refused.
             leased = None
         if leased is None:
+            if request.deadline <= time.monotonic():
+                msg = "The preview could not be made in time; try again later."
+                raise DeadlineExceeded(msg)
             return await self._inner.preview(request)
         if isinstance(leased, Preview):
-            return replace(leased, provenance=replace(leased.provenance, collapsed=True))
+            provenance = replace(leased.provenance, cache=CacheResult.MISS, collapsed=True)
+            return replace(leased, provenance=provenance)
         request = replace(request, lease=leased.token)
         try:
             return await self._inner.preview(request)

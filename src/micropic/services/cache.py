@@ -110,8 +110,8 @@ class CacheService(cache_pb2_grpc.CacheServicer):
         room = MAX_INLINE
         for key in request.keys:
             reply = await self._get(key)
-            room -= len(reply.preview.body)
-            if room < 0:
+            room -= reply.ByteSize()
+            if room < 0 and replies:
                 break
             replies.append(self._counted(reply))
         return cache_pb2.GetManyReply(replies=replies)
