@@ -27,7 +27,6 @@ from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.local import Local
 from micropic.ports import Previewer, Source
-from micropic.services.cache import CacheServer
 from micropic.services.health import health_routes
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, listen, serve
@@ -72,6 +71,8 @@ async def run_cache(settings: Settings) -> None:
         CacheDirectoryInUseError: another process owns the cache directory.
 
     """
+    from micropic.services.cache import CacheServer  # noqa: PLC0415 # gRPC: others do without
+
     async with AsyncExitStack() as stack:
         health_socket = listen(settings.health.host, settings.health.port)
         cache = _disk_cache(settings)
