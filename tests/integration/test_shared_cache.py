@@ -16,7 +16,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from micropic.adapters.grpc_cache import GrpcCache
 from micropic.domain.errors import NotAnImage
 from micropic.domain.freshness import DAY
-from micropic.domain.model import Lease, Preview, SourceFacts
+from micropic.domain.model import Lease, Preview, PreviewRequest, SourceFacts
+from micropic.domain.urls import DEFAULT, parse_path
+from micropic.pipeline.caching import Lookup
+from micropic.pipeline.coalescing import Coalescing
+from micropic.pipeline.leasing import LeaseKeeping, Leasing
 from micropic.v1 import cache_pb2, cache_pb2_grpc
 from tests.support.client import ask
 from tests.support.service import micropic
@@ -166,6 +170,55 @@ async def test_a_cache_that_was_killed_is_found_again_with_whole_entries(
             kept = await cache.get(key)
             assert kept is None or is_whole(key, kept, 2 * MIB)
     assert shared.events("cache_entry_corrupt") == []
+
+
+class Worker:
+    """Makes a preview of each key in a while, and counts."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        await asyncio.sleep(0.1)
+        self.made += 1
+        return made(request.key)
+
+
+@pytest.mark.parametrize("fault", ["none", "kill", "pause", "roll"])
+async def test_requests_under_way_get_right_answers_whatever_becomes_of_the_cache(
+    shared: SharedCache, fault: str
+) -> None:
+    transform, source, _ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
+    worker = Worker()
+    timeout = 10.0 if fault == "none" else 0.5
+    async with (
+        shared.client(timeout) as one,
+        shared.client(timeout) as two,
+        shared.client(timeout) as workers,
+    ):
+        proxies = [
+            Lookup(cache, Coalescing(Leasing(cache, LeaseKeeping(workers, worker))))
+            for cache in (one, two)
+        ]
+
+        async def ask(number: int) -> bool:
+            key = KEYS[number % 100]
+            deadline = time.monotonic() + 5
+            request = PreviewRequest(transform, source, key, deadline=deadline)
+            answer = await proxies[number // 100].preview(request)
+            return is_whole(key, answer) and time.monotonic() < deadline
+
+        answers = [asyncio.create_task(ask(number)) for number in range(200)]
+        await asyncio.wait(answers, timeout=0.05)
+        if fault == "kill":
+            shared.kill()
+        elif fault == "pause":
+            shared.pause()
+        elif fault == "roll":
+            assert await asyncio.to_thread(shared.stop) == 0
+        assert await asyncio.gather(*answers) == [True] * 200
+    if fault == "none":
+        assert worker.made == 100
 
 
 async def test_a_cache_that_hangs_costs_a_bounded_time_and_is_left_alone(
