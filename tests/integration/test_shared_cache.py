@@ -283,6 +283,18 @@ async def test_who_waits_goes_on_without_when_the_cache_stops(shared: SharedCach
         assert waiter.faults == 0
 
 
+async def test_a_client_that_was_closed_finds_nothing(shared: SharedCache) -> None:
+    async with shared.client() as cache:
+        await cache.put("key", made("key"))
+    assert await cache.get("key") is None
+    assert await cache.lease("key", 60.0) is None
+    await cache.put("key", made("key"))
+    await cache.put("key", made("key", 4 * MIB))
+    await cache.delete("key")
+    await cache.fail("key", "token", None)
+    assert "closed" in cache.trouble.lower()
+
+
 async def test_a_fault_is_logged_once_in_a_while(capsys: pytest.CaptureFixture[str]) -> None:
     async with GrpcCache("127.0.0.1", 9, 0.5) as cache:
         for _ in range(20):
