@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [engine|cold|cached|memory|all]`."""
+"""Run the benchmarks: `python -m benchmarks [engine|cold|cached|memory|shared|all]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from benchmarks.engine import EngineFailedError
 from benchmarks.load import LoadFailedError
 from benchmarks.processes import ROOT, NotStartedError, cores
 from benchmarks.service import WrongAnswerError
+from benchmarks.shared_cache import shared
 from benchmarks.table import Row, format_table
 
 _MEASURES = {
@@ -21,6 +22,7 @@ _MEASURES = {
     "cold": measures.cold,
     "cached": measures.cached,
     "memory": measures.memory,
+    "shared": shared,
 }
 
 

@@ -66,7 +66,7 @@ def serving(scratch: Path, **settings: str) -> Iterator[Service]:
     """
     scratch.mkdir()
     port, log = free_port(), scratch / "output"
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | {
+    defaults = {
         "PROXY_HOST": "127.0.0.1",
         "PROXY_PORT": str(port),
         "HEALTH_HOST": "127.0.0.1",
@@ -74,11 +74,16 @@ def serving(scratch: Path, **settings: str) -> Iterator[Service]:
         "SOURCE_ALLOW_NETWORKS": "127.0.0.0/8",
         "CACHE_DIRNAME": str(scratch / "cache"),
         "LOG_FILE": str(scratch / "log"),
-        **settings,
     }
-    with running([sys.executable, "-m", "micropic", "serve"], log, environment) as process:
+    command = [sys.executable, "-m", "micropic", "serve"]
+    with running(command, log, environment(**defaults | settings)) as process:
         wait_for(f"http://127.0.0.1:{port}/readyz", process, log)
         yield Service(port, process.pid)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Give what a process of ours sees: `settings`, and of our environment what it needs."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | settings
 
 
 def preview_path(origin_port: int, label: str, options: str = "") -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.origin import Origin
 from tests.support.service import Service, StartService
+from tests.support.shared_cache import SharedCache, StartSharedCache
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,19 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
             service = Service(tmp_path, **settings)
             stack.callback(service.close)
             return service.start()
+
+        yield start
+
+
+@pytest.fixture
+def start_shared_cache(tmp_path: Path) -> Iterator[StartSharedCache]:
+    """Start shared caches of the test's own; all of them share one directory."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> SharedCache:
+            cache = SharedCache(tmp_path, **settings)
+            stack.callback(cache.close)
+            return cache.start()
 
         yield start
 

@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -96,11 +96,26 @@ def _help(knob: settings.Knob) -> str:
 @_with_settings
 def serve(loaded: settings.Settings, notes: list[str]) -> None:
     """Run the embedded service: one process that answers, fetches, renders and caches."""
+    _run(wiring.run_embedded, loaded, notes)
+
+
+@app.command()
+@_with_settings
+def cache(loaded: settings.Settings, notes: list[str]) -> None:
+    """Run the cache that proxies and previewers share."""
+    _run(wiring.run_cache, loaded, notes)
+
+
+def _run(
+    service: Callable[[settings.Settings], Coroutine[None, None, None]],
+    loaded: settings.Settings,
+    notes: list[str],
+) -> None:
     try:
         logs.configure(loaded.log.level, loaded.log.file)
         for note in notes:
             wiring.log.warning("setting", detail=note)
-        uvloop.run(wiring.run_embedded(loaded))
+        uvloop.run(service(loaded))
     except (OSError, CacheDirectoryInUseError) as error:
         _fail(str(error))
 

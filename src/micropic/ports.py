@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from micropic.domain.errors import MicropicError
 from micropic.domain.model import (
     Headers,
+    Lease,
     Preview,
     PreviewRequest,
     Rendered,
@@ -68,4 +70,30 @@ class Cache(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget a preview, if it is here."""
+        ...
+
+
+class LeasingCache(Cache, Protocol):
+    """A cache that many processes share, and that lets one of them make what many ask for."""
+
+    async def put(self, key: str, preview: Preview, lease: str = "") -> None:
+        """Keep a preview, and give it to those who wait for it.
+
+        One that may not be shared ends the lease it was made under: the next who waits gets one.
+        """
+        ...
+
+    async def lease(self, key: str, time_left: float) -> Lease | Preview | None:
+        """Give a lease, or after `time_left` seconds at the most what came of another one's.
+
+        None stands for neither: whoever asked is to go on without.
+
+        Raises:
+            MicropicError: what the holder of the lease failed by.
+
+        """
+        ...
+
+    async def fail(self, key: str, lease: str, error: MicropicError | None) -> None:
+        """Tell those who wait what went wrong; None: nothing did, let the next one have a lease."""
         ...

@@ -172,6 +172,17 @@ class CacheSettings(_Section):
     )
 
 
+class GrpcSettings(_Section):
+    """The shared cache."""
+
+    host: _Text = Field(
+        "0.0.0.0",  # noqa: S104 # it is a server
+        description="address of the shared cache: it listens there, all others connect to it",
+    )
+    port: _Port = Field(50051, description="port of the shared cache")
+    timeout: _Seconds = Field(0.05, description="time for one look in the shared cache")
+
+
 class LogSettings(_Section):
     """What it tells."""
 
@@ -198,6 +209,7 @@ class Settings(_Section):
     render: RenderSettings = RenderSettings()
     previewer: PreviewerSettings = PreviewerSettings()
     cache: CacheSettings = CacheSettings()
+    grpc: GrpcSettings = GrpcSettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
 

@@ -68,6 +68,31 @@ async def run_embedded(settings: Settings) -> None:
         await serve(listeners)
 
 
+async def run_cache(settings: Settings) -> None:
+    """Run the shared cache until it is told to stop.
+
+    Raises:
+        OSError: an address or the cache directory is not to be had.
+        CacheDirectoryInUseError: another process owns the cache directory.
+
+    """
+    from micropic.services.cache import CacheServer  # noqa: PLC0415 # gRPC: others do without
+
+    async with AsyncExitStack() as stack:
+        health_socket = listen(settings.health.host, settings.health.port)
+        cache = _disk_cache(settings)
+        stack.callback(cache.close)
+        server = CacheServer(cache, settings.grpc.host, settings.grpc.port)
+        await stack.enter_async_context(server)
+        health = Listener(health_socket, routed(health_routes({})))
+        log.info("started", version=__version__, port=server.port, health_port=health.port)
+        address = f"{settings.grpc.host}:{server.port}"
+        print(f"micropic {__version__} keeps previews for {address}", flush=True)  # noqa: T201
+        gc.collect()
+        gc.freeze()  # as above
+        await serve([health])
+
+
 def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer:
     """Stack what many clients share.
 

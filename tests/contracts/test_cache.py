@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -10,42 +10,48 @@ import pytest
 from micropic.adapters import disk_cache
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.entry import VERSION
+from micropic.adapters.grpc_cache import GrpcCache
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.domain.freshness import lifetime
-from micropic.domain.model import Preview, SourceFacts
+from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
 from micropic.ports import Cache
+from micropic.services.cache import CacheServer
 
-MakeCache = Callable[[int], Cache]
+MakeCache = Callable[[int], Awaitable[Cache]]
 
-ROOMY = 64 * 1024**2
+MIB = 1024**2
+ROOMY = 64 * MIB
 BODY = 100_000
 """Bytes; what an entry takes beside them is a few thousand at the most, for each cache."""
 THREE = 3 * BODY + BODY // 2
 """Room for three entries and not for four."""
 
 
-@pytest.fixture(params=["memory", "disk", "disk, read by threads"])
-def make_cache(
+@pytest.fixture(params=["memory", "disk", "disk, read by threads", "gRPC"])
+async def make_cache(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MakeCache]:
+) -> AsyncIterator[MakeCache]:
     """Make a cache that holds so many bytes."""
     if request.param == "disk, read by threads":
         monkeypatch.setattr(disk_cache, "read_cached", lambda _: None)
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
 
-        def make(max_bytes: int) -> Cache:
+        async def make(max_bytes: int) -> Cache:
             if request.param == "memory":
                 return MemoryCache(max_bytes)
             cache = DiskCache(tmp_path, max_bytes)
             stack.callback(cache.close)
-            return cache
+            if request.param != "gRPC":
+                return cache
+            server = await stack.enter_async_context(CacheServer(cache, "127.0.0.1", 0))
+            return await stack.enter_async_context(GrpcCache("127.0.0.1", server.port, 10.0))
 
         yield make
 
 
 @pytest.fixture
-def cache(make_cache: MakeCache) -> Cache:
-    return make_cache(ROOMY)
+async def cache(make_cache: MakeCache) -> Cache:
+    return await make_cache(ROOMY)
 
 
 def preview(name: str = "owl", size: int = BODY) -> Preview:
@@ -69,9 +75,22 @@ async def test_what_was_put_comes_back_equal(cache: Cache) -> None:
     assert await cache.get("key") == kept
 
 
-async def test_an_empty_body_comes_back_empty(cache: Cache) -> None:
-    await cache.put("key", preview(size=0))
-    assert await cache.get("key") == preview(size=0)
+@pytest.mark.parametrize("size", [0, 1, 3 * MIB, 3 * MIB + 1, 10 * MIB])
+async def test_a_body_of_any_size_comes_back(cache: Cache, size: int) -> None:
+    await cache.put("key", preview(size=size))
+    kept = await cache.get("key")
+    assert kept is not None
+    assert kept == preview(size=size)
+    assert kept.provenance == FROM_CACHE
+
+
+async def test_many_gets_at_once_are_each_answered(cache: Cache) -> None:
+    names = [f"n{number}" for number in range(90)]
+    for name in names[::2]:
+        await cache.put(name, preview(name))
+    kept = await asyncio.gather(*map(cache.get, names + names))
+    assert kept[::2] == [preview(name) for name in names[::2]] * 2
+    assert kept[1::2] == [None] * 90
 
 
 async def test_what_was_never_put_is_missing(cache: Cache) -> None:
@@ -100,7 +119,7 @@ async def test_a_newer_preview_takes_the_place_of_the_older(cache: Cache) -> Non
 
 
 async def test_replacing_takes_no_more_room(make_cache: MakeCache) -> None:
-    cache = make_cache(THREE)
+    cache = await make_cache(THREE)
     await cache.put("a", preview())
     for _ in range(9):
         await cache.put("b", preview())
@@ -108,7 +127,7 @@ async def test_replacing_takes_no_more_room(make_cache: MakeCache) -> None:
 
 
 async def test_deleting_gives_room_back(make_cache: MakeCache) -> None:
-    cache = make_cache(THREE)
+    cache = await make_cache(THREE)
     for key in "abc":
         await cache.put(key, preview())
     await cache.delete("b")
@@ -117,14 +136,14 @@ async def test_deleting_gives_room_back(make_cache: MakeCache) -> None:
 
 
 async def test_the_oldest_goes_when_the_bytes_are_used_up(make_cache: MakeCache) -> None:
-    cache = make_cache(THREE)
+    cache = await make_cache(THREE)
     for key in "abcde":
         await cache.put(key, preview())
     assert await held(cache, *"abcde") == ["c", "d", "e"]
 
 
 async def test_a_get_makes_an_entry_the_newest(make_cache: MakeCache) -> None:
-    cache = make_cache(THREE)
+    cache = await make_cache(THREE)
     for key in "abc":
         await cache.put(key, preview())
     await cache.get("a")
@@ -133,7 +152,7 @@ async def test_a_get_makes_an_entry_the_newest(make_cache: MakeCache) -> None:
 
 
 async def test_one_large_entry_makes_several_small_ones_go(make_cache: MakeCache) -> None:
-    cache = make_cache(THREE)
+    cache = await make_cache(THREE)
     for key in "abc":
         await cache.put(key, preview())
     await cache.put("large", preview(size=2 * BODY))
@@ -143,7 +162,7 @@ async def test_one_large_entry_makes_several_small_ones_go(make_cache: MakeCache
 async def test_what_is_larger_than_the_whole_is_not_kept_and_the_others_stay(
     make_cache: MakeCache,
 ) -> None:
-    cache = make_cache(THREE)
+    cache = await make_cache(THREE)
     await cache.put("a", preview())
     await cache.put("huge", preview(size=4 * BODY))
     assert await held(cache, "a", "huge") == ["a"]
@@ -152,7 +171,7 @@ async def test_what_is_larger_than_the_whole_is_not_kept_and_the_others_stay(
 async def test_what_is_larger_than_the_whole_does_not_leave_its_older_self(
     make_cache: MakeCache,
 ) -> None:
-    cache = make_cache(THREE)
+    cache = await make_cache(THREE)
     await cache.put("a", preview("old"))
     await cache.put("a", preview("new", 4 * BODY))
     assert await cache.get("a") is None

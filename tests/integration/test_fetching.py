@@ -330,6 +330,18 @@ def test_a_source_that_trickles_is_given_up(start_service: StartService, origin:
     assert service.get(f"/fill/30/20/{source}").error == (504, "origin_timeout")
 
 
+def test_a_field_of_the_origins_that_is_no_text_is_no_defect(
+    service: Service, origin: Origin
+) -> None:
+    for name in ("ETag", "Last-Modified"):
+        source = origin.on(f"/{name}", Reply(photo(), headers={name: '"\xff"'}))
+        answers = [service.get(f"/fill/30/20/{source}") for _ in range(2)]
+        assert [answer.cache_status for answer in answers] == [
+            "micropic; fwd=miss",
+            "micropic; hit",
+        ]
+
+
 def test_a_truncated_picture_is_422_and_is_not_kept(
     start_service: StartService, origin: Origin
 ) -> None:

@@ -23,6 +23,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -47,6 +48,16 @@ class CacheDirectoryInUseError(Exception):
     """Another process owns the cache directory."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a cache is, and how many entries had to go since the start."""
+
+    entries: int
+    bytes: int
+    max_bytes: int
+    evictions: int
+
+
 class DiskCache:
     """Keeps previews as files; `max_bytes` bounds what they take up on disk.
 
@@ -67,10 +78,18 @@ class DiskCache:
         for version in range(1, VERSION):  # what an earlier program kept, none can read any more
             shutil.rmtree(directory / f"v{version}", ignore_errors=True)
         self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
+        self._max_bytes = max_bytes
+        self._evictions = 0
         self._used: dict[bytes, int] = {}
         self._marking: asyncio.TimerHandle | None = None
         self._recover()
         self._threads = FileThreads(_THREADS)
+
+    @property
+    def usage(self) -> Usage:
+        """How full it is."""
+        index = self._index
+        return Usage(len(index), index.bytes, self._max_bytes, self._evictions)
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
@@ -120,6 +139,7 @@ class DiskCache:
         # Only what is whole on disk is in the index: an eviction always finds its file.
         evicted = self._index.add(name, size)
         if evicted:
+            self._evictions += len(evicted)
             await self._threads.run(self._unlink, evicted)
 
     async def delete(self, key: str) -> None:

@@ -233,7 +233,7 @@ def _facts(headers: Any, sha256: str = "") -> SourceFacts:
     def fact(name: str, unreadable: str | None = None) -> str | None:
         values = headers.getall(name, [])
         joined = ", ".join(values) if values else None
-        return unreadable if joined and len(joined) > _LONGEST_FACT else joined
+        return joined if joined is None or _is_readable(joined) else unreadable
 
     return SourceFacts(
         etag=fact("ETag"),
@@ -245,3 +245,8 @@ def _facts(headers: Any, sha256: str = "") -> SourceFacts:
         vary=fact("Vary", "*"),
         sha256=sha256,
     )
+
+
+def _is_readable(fact: str) -> bool:
+    """Tell whether it is short enough to keep, and no byte of it (a lone surrogate) is no UTF-8."""
+    return len(fact) <= _LONGEST_FACT and not any("\ud800" <= char <= "\udfff" for char in fact)

@@ -258,3 +258,10 @@ class Preview:
     provenance: Provenance = field(default_factory=Provenance, compare=False)
     etag: str = ""
     """A strong validator of the body, quoted (RFC 9110, section 8.8.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to make a preview that others wait for, until it is made or the time is up."""
+
+    token: str

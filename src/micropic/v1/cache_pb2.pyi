@@ -1,7 +1,8 @@
 from micropic.v1 import preview_pb2 as _preview_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -19,6 +20,18 @@ class GetReply(_message.Message):
     preview: _preview_pb2.Preview
     large: bool
     def __init__(self, preview: _Optional[_Union[_preview_pb2.Preview, _Mapping]] = ..., large: _Optional[bool] = ...) -> None: ...
+
+class GetManyRequest(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetManyReply(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[GetReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[GetReply, _Mapping]]] = ...) -> None: ...
 
 class Piece(_message.Message):
     __slots__ = ("preview", "body")

@@ -40,6 +40,11 @@ class CacheStub:
                 request_serializer=micropic_dot_v1_dot_cache__pb2.GetRequest.SerializeToString,
                 response_deserializer=micropic_dot_v1_dot_cache__pb2.GetReply.FromString,
                 _registered_method=True)
+        self.GetMany = channel.unary_unary(
+                '/micropic.v1.Cache/GetMany',
+                request_serializer=micropic_dot_v1_dot_cache__pb2.GetManyRequest.SerializeToString,
+                response_deserializer=micropic_dot_v1_dot_cache__pb2.GetManyReply.FromString,
+                _registered_method=True)
         self.GetLarge = channel.unary_stream(
                 '/micropic.v1.Cache/GetLarge',
                 request_serializer=micropic_dot_v1_dot_cache__pb2.GetRequest.SerializeToString,
@@ -88,6 +93,13 @@ class CacheServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMany(self, request, context):
+        """The same for many keys: a call costs several times what one more key in it does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetLarge(self, request, context):
         """The same for a body that is larger than one message may be: first a reply without the body,
         then the body in pieces.
@@ -118,7 +130,7 @@ class CacheServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Fail(self, request, context):
-        """Tells those who wait for a lease what went wrong.
+        """Tells those who wait for a lease what went wrong, or gives the lease up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +155,11 @@ def add_CacheServicer_to_server(servicer, server):
                     servicer.Get,
                     request_deserializer=micropic_dot_v1_dot_cache__pb2.GetRequest.FromString,
                     response_serializer=micropic_dot_v1_dot_cache__pb2.GetReply.SerializeToString,
+            ),
+            'GetMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMany,
+                    request_deserializer=micropic_dot_v1_dot_cache__pb2.GetManyRequest.FromString,
+                    response_serializer=micropic_dot_v1_dot_cache__pb2.GetManyReply.SerializeToString,
             ),
             'GetLarge': grpc.unary_stream_rpc_method_handler(
                     servicer.GetLarge,
@@ -208,6 +225,33 @@ class Cache:
             '/micropic.v1.Cache/Get',
             micropic_dot_v1_dot_cache__pb2.GetRequest.SerializeToString,
             micropic_dot_v1_dot_cache__pb2.GetReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/micropic.v1.Cache/GetMany',
+            micropic_dot_v1_dot_cache__pb2.GetManyRequest.SerializeToString,
+            micropic_dot_v1_dot_cache__pb2.GetManyReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import fields
 
 from micropic.domain import errors, headers, urls
 from micropic.domain.errors import MicropicError
@@ -11,15 +11,17 @@ from micropic.domain.freshness import lifetime
 from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFacts
 from micropic.v1 import preview_pb2, request_pb2
 
+_FACTS = tuple(field.name for field in fields(SourceFacts))
+
 
 def preview_to_message(preview: Preview) -> preview_pb2.Preview:
     """Give a preview as a message; what a cache had to do with it stays behind."""
-    provenance = preview.provenance
+    provenance, source = preview.provenance, preview.source
     return preview_pb2.Preview(
         body=preview.body,
         media_type=preview.media_type,
         stored_at=preview.stored_at,
-        source=preview_pb2.SourceFacts(**asdict(preview.source)),
+        source=preview_pb2.SourceFacts(**{name: getattr(source, name) for name in _FACTS}),
         timing=preview_pb2.Timing(
             queue=provenance.queue, fetch=provenance.fetch, render=provenance.render
         ),

@@ -1,0 +1,225 @@
+"""The shared cache, as its clients see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Self, TypeVar
+
+import grpc
+import structlog
+
+from micropic.adapters.batches import Batches
+from micropic.adapters.breaker import Breaker
+from micropic.adapters.wire.limits import (
+    MAX_BODY,
+    MAX_INLINE,
+    MAX_TIME_LEFT,
+    MESSAGE_OPTIONS,
+    pieces,
+)
+from micropic.adapters.wire.messages import (
+    preview_from_message,
+    preview_to_message,
+    problem_from_message,
+    problem_to_message,
+)
+from micropic.domain.errors import MicropicError
+from micropic.domain.model import FROM_CACHE, Lease, Preview
+from micropic.v1 import cache_pb2, cache_pb2_grpc
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_WRITE_FACTOR = 10
+"""How much longer a write may take than a `get`: it waits for a disk, and no client for it."""
+_LARGE_FACTOR = 20
+"""The same for a body that is streamed."""
+_LEASE_GRACE = 0.1
+"""Seconds past its time in which the cache may say itself that a wait is over."""
+_FAULTS_IN_A_ROW = 5
+_PAUSE = 1.0
+"""Seconds from one try to the next while the cache does not answer."""
+_LOG_INTERVAL = 10.0
+"""Seconds between two lines in the log about faults."""
+_OPTIONS = (
+    *MESSAGE_OPTIONS,
+    ("grpc.enable_retries", 0),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    # A cache that was started again is found again soon.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
+    # One that went without a word keeps nobody waiting for a lease.
+    ("grpc.keepalive_time_ms", 1000),
+    ("grpc.keepalive_timeout_ms", 1000),
+    ("grpc.http2.ping_timeout_ms", 1000),  # without it the one before counts for nothing
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+class GrpcCache:
+    """Asks the shared cache at `host` and `port`; `timeout` (seconds) is for one `get`.
+
+    A fault costs no more than that: a `get` misses, and there is no lease. After some in a row
+    the cache is left alone but for a try now and then. To be made on the event loop.
+    """
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        self._timeout = timeout
+        self._breaker = Breaker(_FAULTS_IN_A_ROW, _PAUSE)
+        self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
+        self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
+        self._gets = Batches(self._get_many)
+        self.faults = 0
+        """Calls that failed since the start."""
+        self._last_fault = ""
+        self._next_line = 0.0
+
+    async def __aenter__(self) -> Self:
+        """Connect at the first call."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up."""
+        await self._channel.close()
+
+    @property
+    def trouble(self) -> str:
+        """Why the cache is not asked at present; empty while it is."""
+        return self._last_fault if self._breaker.is_open else ""
+
+    async def get(self, key: str) -> Preview | None:
+        """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
+        reply = await self._gets.get(key) if self._breaker.allows() else None
+        if reply is None:
+            return None
+        if reply.large:
+            return await self._get_large(key)
+        return (
+            preview_from_message(reply.preview, FROM_CACHE) if reply.HasField("preview") else None
+        )
+
+    async def put(self, key: str, preview: Preview, lease: str = "") -> None:
+        """Keep a preview, and give it to those who wait for it."""
+        size = len(preview.body)
+        if size > MAX_BODY:
+            await self.delete(key)  # what lay there before is out of date
+            await self.fail(key, lease, None)
+        elif size > MAX_INLINE:
+            stream = _put_pieces(key, preview, lease)
+            await self._ask(self._stub.PutLarge, stream, self._timeout * _LARGE_FACTOR)
+        else:
+            message = preview_to_message(preview)
+            request = cache_pb2.PutRequest(key=key, preview=message, lease=lease)
+            await self._ask(self._stub.Put, request, self._timeout * _WRITE_FACTOR)
+
+    async def delete(self, key: str) -> None:
+        """Forget a preview, if it is there."""
+        request = cache_pb2.DeleteRequest(key=key)
+        await self._ask(self._stub.Delete, request, self._timeout * _WRITE_FACTOR)
+
+    async def lease(self, key: str, time_left: float) -> Lease | Preview | None:
+        """Give a lease, or after `time_left` seconds at the most what came of another one's.
+
+        Raises:
+            MicropicError: what the holder of the lease failed by.
+
+        """
+        # It may take long by its nature, so that only who answered just now is asked.
+        if self._breaker.in_doubt or time_left <= 0:
+            return None
+        time_left = min(time_left, MAX_TIME_LEFT)
+        request = cache_pb2.LeaseRequest(key=key, time_left=time_left)
+        reply = await self._ask(self._stub.Lease, request, time_left + _LEASE_GRACE)
+        if reply is None:
+            return None
+        match reply.WhichOneof("outcome"):
+            case "token":
+                return Lease(reply.token)
+            case "preview":
+                return preview_from_message(reply.preview)
+            case "large":
+                return await self._get_large(key)
+            case "problem":
+                raise problem_from_message(reply.problem)
+            case _:
+                return None
+
+    async def fail(self, key: str, lease: str, error: MicropicError | None) -> None:
+        """Tell those who wait what went wrong; None: nothing did, let the next one have a lease."""
+        if lease:
+            problem = problem_to_message(error) if error else None
+            request = cache_pb2.FailRequest(key=key, lease=lease, problem=problem)
+            await self._ask(self._stub.Fail, request, self._timeout * _WRITE_FACTOR)
+
+    async def _get_many(self, keys: Sequence[str]) -> Sequence[cache_pb2.GetReply] | None:
+        request = cache_pb2.GetManyRequest(keys=keys)
+        reply = await self._call(self._stub.GetMany, request, self._timeout)
+        return reply and reply.replies
+
+    async def _get_large(self, key: str) -> Preview | None:
+        return await self._ask(self._collect, key, self._timeout * _LARGE_FACTOR)
+
+    async def _collect(self, key: str, *, timeout: float) -> Preview | None:
+        head, body = None, bytearray()
+        async for piece in self._stub.GetLarge(cache_pb2.GetRequest(key=key), timeout=timeout):
+            if piece.HasField("preview"):
+                head = piece.preview
+            body += piece.body
+        return head and replace(preview_from_message(head, FROM_CACHE), body=bytes(body))
+
+    async def _ask(
+        self, call: Callable[..., Awaitable[T]], request: object, timeout: float
+    ) -> T | None:
+        """Call the cache, if that may be of use; a fault gives None."""
+        return await self._call(call, request, timeout) if self._breaker.allows() else None
+
+    async def _call(
+        self, call: Callable[..., Awaitable[T]], request: object, timeout: float
+    ) -> T | None:
+        try:
+            reply = await call(request, timeout=timeout)
+        except (grpc.RpcError, grpc.aio.BaseError) as error:
+            self._note_fault(error)
+            return None
+        if self._breaker.in_doubt:
+            self._note_recovery()
+        return reply
+
+    def _note_fault(self, error: Exception) -> None:
+        self.faults += 1
+        self._breaker.failed()
+        self._last_fault = _describe(error)
+        if time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LOG_INTERVAL
+            log.warning("cache_fault", error=self._last_fault, faults=self.faults)
+
+    def _note_recovery(self) -> None:
+        if self._breaker.is_open:
+            log.warning("cache_answers_again", faults=self.faults)
+            self._next_line = 0.0
+        self._breaker.succeeded()
+
+
+def _put_pieces(key: str, preview: Preview, lease: str) -> Iterator[cache_pb2.PutPiece]:
+    head = preview_to_message(replace(preview, body=b""))
+    yield cache_pb2.PutPiece(request=cache_pb2.PutRequest(key=key, preview=head, lease=lease))
+    for piece in pieces(preview.body):
+        yield cache_pb2.PutPiece(body=piece)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name}: {error.details()}"
+    return repr(error)
+
+
+def _target(host: str, port: int) -> str:
+    """Give where to connect to; any address of this machine stands for this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # it is not bound
+    return f"dns:///[{host}]:{port}" if ":" in host else f"dns:///{host}:{port}"
