@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -88,11 +88,33 @@ def _help(knob: settings.Knob) -> str:
 @_with_settings
 def serve(loaded: settings.Settings, notes: list[str]) -> None:
     """Run the embedded service: one process that answers, fetches, renders and caches."""
+    _run(wiring.run_embedded, loaded, notes)
+
+
+@app.command()
+@_with_settings
+def proxy(loaded: settings.Settings, notes: list[str]) -> None:
+    """Run the HTTP service of the distributed shape, which has previewers do the work."""
+    _run(wiring.run_proxy, loaded, notes)
+
+
+@app.command()
+@_with_settings
+def previewer(loaded: settings.Settings, notes: list[str]) -> None:
+    """Run a worker of the distributed shape: it takes requests from RabbitMQ and makes previews."""
+    _run(wiring.run_previewer, loaded, notes)
+
+
+def _run(
+    service: Callable[[settings.Settings], Coroutine[None, None, None]],
+    loaded: settings.Settings,
+    notes: list[str],
+) -> None:
     try:
         logs.configure(loaded.log.level, loaded.log.file)
         for note in notes:
             wiring.log.warning("setting", detail=note)
-        uvloop.run(wiring.run_embedded(loaded))
+        uvloop.run(service(loaded))
     except (OSError, CacheDirectoryInUseError) as error:
         _fail(str(error))
 

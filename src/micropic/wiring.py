@@ -6,11 +6,14 @@ import gc
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
+from socket import socket
 
 import structlog
 
 from micropic import __version__
 from micropic.adapters.address_guard import AddressGuard
+from micropic.adapters.amqp_link import Broker
+from micropic.adapters.amqp_previewer import AmqpPreviewer
 from micropic.adapters.by_scheme import SourceByScheme
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.http_source import HttpSource, HttpSourceOptions
@@ -27,7 +30,8 @@ from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.local import Local
 from micropic.ports import Previewer, Source
-from micropic.services.health import health_routes
+from micropic.services.health import Checks, health_routes
+from micropic.services.previewer import Worker
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, listen, serve
 from micropic.settings import Settings, cores
@@ -35,6 +39,9 @@ from micropic.web.pages import page_routes
 from micropic.web.routed import routed
 
 log = structlog.get_logger()
+
+_FETCHES_AHEAD = 4
+"""Requests that a worker takes beyond its render processes, so that these wait for no fetch."""
 
 
 async def run_embedded(settings: Settings) -> None:
@@ -46,21 +53,76 @@ async def run_embedded(settings: Settings) -> None:
 
     """
     async with AsyncExitStack() as stack:
-        proxy_socket = listen(settings.proxy.host, settings.proxy.port)
-        health_socket = listen(settings.health.host, settings.health.port)
+        sockets = _listen(settings)
         renderer = await stack.enter_async_context(_renderer(settings))
         cache = _disk_cache(settings)
         stack.callback(cache.close)
         source = await _source(settings, stack)
         local = Admission(settings.proxy.max_in_flight, Local(source, renderer))
         previewer = PrivateBypass(shared=_shared(settings, cache, local), private=local)
-        health = health_routes({"renderer": lambda: renderer.ready})
-        app = ProxyApp(previewer, _proxy_options(settings), [*page_routes(), *health])
-        listeners = [Listener(proxy_socket, app), Listener(health_socket, routed(health))]
-        _announce(settings, *listeners)
-        gc.collect()
-        gc.freeze()  # what was made so far lasts as long as the process: no need to look again
-        await serve(listeners)
+        await _serve_previews(settings, sockets, previewer, {"renderer": lambda: renderer.ready})
+
+
+async def run_proxy(settings: Settings) -> None:
+    """Run the HTTP service of the distributed shape until it is told to stop.
+
+    Raises:
+        OSError: an address is not to be had.
+
+    """
+    async with AsyncExitStack() as stack:
+        sockets = _listen(settings)
+        workers = await stack.enter_async_context(AmqpPreviewer(_broker(settings)))
+        limited = Admission(settings.proxy.max_in_flight, workers)
+        # The shared cache belongs here: a Lookup in front of the joining, Leasing behind it.
+        shared = _in_memory(settings, Coalescing(limited))
+        previewer = PrivateBypass(shared=shared, private=limited)
+        await _serve_previews(settings, sockets, previewer, {"broker": lambda: workers.ready})
+
+
+async def run_previewer(settings: Settings) -> None:
+    """Run a worker of the distributed shape until it is told to stop.
+
+    Raises:
+        OSError: an address or a render process is not to be had.
+
+    """
+    async with AsyncExitStack() as stack:
+        health_socket = listen(settings.health.host, settings.health.port)
+        renderer = await stack.enter_async_context(_renderer(settings))
+        source = await _source(settings, stack)
+        # The shared cache belongs here: LeaseKeeping around what is made.
+        local = Local(source, renderer)
+        prefetch = settings.amqp.prefetch or _slots(settings) + _FETCHES_AHEAD
+        worker = await stack.enter_async_context(Worker(_broker(settings), local, prefetch))
+        checks = {"renderer": lambda: renderer.ready, "broker": lambda: worker.ready}
+        health = Listener(health_socket, routed(health_routes(checks)))
+        log.info("started", version=__version__, health_port=health.port)
+        print(f"micropic {__version__} works for {settings.amqp.host}", flush=True)  # noqa: T201
+        await _serve_for_long(health)
+
+
+def _listen(settings: Settings) -> tuple[socket, socket]:
+    """Bind the service's port and the health port."""
+    proxy, health = settings.proxy, settings.health
+    return listen(proxy.host, proxy.port), listen(health.host, health.port)
+
+
+async def _serve_previews(
+    settings: Settings, sockets: tuple[socket, socket], previewer: Previewer, checks: Checks
+) -> None:
+    proxy_socket, health_socket = sockets
+    health = health_routes(checks)
+    app = ProxyApp(previewer, _proxy_options(settings), [*page_routes(), *health])
+    listeners = Listener(proxy_socket, app), Listener(health_socket, routed(health))
+    _announce(settings, *listeners)
+    await _serve_for_long(*listeners)
+
+
+async def _serve_for_long(*listeners: Listener) -> None:
+    gc.collect()
+    gc.freeze()  # what was made so far lasts as long as the process: no need to look again
+    await serve(listeners)
 
 
 def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer:
@@ -70,18 +132,21 @@ def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer
     before the joined work is over, and what is missing there is so at once: no request finds
     neither the one nor the other.
     """
-    shared: Previewer = Lookup(cache, Coalescing(Keeping(cache, inner)))
-    if settings.cache.memory:
-        memory = MemoryCache(settings.cache.memory)
-        shared = Lookup(memory, Keeping(memory, shared))
-    return shared
+    return _in_memory(settings, Lookup(cache, Coalescing(Keeping(cache, inner))))
+
+
+def _in_memory(settings: Settings, inner: Previewer) -> Previewer:
+    """Keep in memory what `inner` gives, if there is to be such a cache."""
+    if not settings.cache.memory:
+        return inner
+    memory = MemoryCache(settings.cache.memory)
+    return Lookup(memory, Keeping(memory, inner))
 
 
 def _renderer(settings: Settings) -> RenderSlots:
     render = settings.render
     return RenderSlots(
-        # One more than cores: a process that waits for its next picture leaves no core idle.
-        render.slots or cores() + 1,
+        _slots(settings),
         SlotOptions(
             timeout=render.timeout,
             max_memory=render.max_memory,
@@ -92,6 +157,11 @@ def _renderer(settings: Settings) -> RenderSlots:
             ),
         ),
     )
+
+
+def _slots(settings: Settings) -> int:
+    # One more than cores: a process that waits for its next picture leaves no core idle.
+    return settings.render.slots or cores() + 1
 
 
 def _disk_cache(settings: Settings) -> DiskCache:
@@ -115,6 +185,19 @@ async def _source(settings: Settings, stack: AsyncExitStack) -> Source:
     )
     http = await stack.enter_async_context(HttpSource(AddressGuard(source.allow_networks), options))
     return SourceByScheme({Scheme.HTTP: http, Scheme.HTTPS: http, Scheme.SAMPLE: SampleSource()})
+
+
+def _broker(settings: Settings) -> Broker:
+    amqp = settings.amqp
+    return Broker(
+        protocol=amqp.protocol,
+        user=amqp.user,
+        password=amqp.password,
+        host=amqp.host,
+        port=amqp.port,
+        queue=amqp.queue,
+        queue_length=amqp.queue_length,
+    )
 
 
 def _proxy_options(settings: Settings) -> ProxyOptions:
