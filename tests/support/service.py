@@ -39,6 +39,8 @@ def micropic(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str
 class Service:
     """`micropic serve` on free ports, with everything it writes in `directory`."""
 
+    command = "serve"
+
     def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
         self.cache = directory / "cache"
@@ -57,13 +59,13 @@ class Service:
         self._log.unlink(missing_ok=True)
         with (self.directory / "output").open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "micropic", "serve"],
+                [sys.executable, "-m", "micropic", self.command],
                 env=os.environ | self.settings,
                 stdout=output,
                 stderr=output,
             )
         started = wait_until(self._started)
-        self.port, self.health_port = started["port"], started["health_port"]
+        self.port, self.health_port = started.get("port", 0), started["health_port"]
         wait_until(self._ready)
         return self
 
@@ -76,6 +78,19 @@ class Service:
         """End it without a warning."""
         self._process.kill()
         self._process.wait(30)
+
+    def pause(self) -> None:
+        """Let it do nothing, as a machine that hangs."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
 
     @property
     def output(self) -> str:
@@ -122,6 +137,7 @@ class Service:
     def close(self) -> None:
         """Let nothing of it outlive the test."""
         if self._process.poll() is None:
+            self.resume()
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(15)
