@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RABBITMQ := /usr/lib/rabbitmq/bin/rabbitmq-server
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
@@ -17,7 +18,7 @@ help: ## list the targets
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
-test: $(VENV)/development ## run every test
+test: $(VENV)/development | $(RABBITMQ) ## run every test
 	$(BIN)/python -m pytest tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
 	$(BIN)/python -m pytest --cov
 
@@ -67,6 +68,13 @@ lock: $(VENV)/development ## renew the lock files
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+# Debian's package: the tests start a server of their own from it. In a container the package
+# starts none; elsewhere the system's own is left as the package has it.
+$(RABBITMQ):
+	@[ "$$(id -u)" = 0 ] || { echo "The tests need RabbitMQ: sudo apt-get install rabbitmq-server" >&2; exit 1; }
+	apt-get -qq update
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends rabbitmq-server
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "micropic needs Python 3.11 or newer, not " + sys.version.split()[0])'

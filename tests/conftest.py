@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cluster import Cluster, StartCluster
 from tests.support.origin import Origin
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.service import Service, StartService
 from tests.support.shared_cache import SharedCache, StartSharedCache
 
@@ -32,6 +34,39 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
             service = Service(tmp_path, **settings)
             stack.callback(service.close)
             return service.start()
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """Give a broker that tests share: each uses queues of its own, none may stop it."""
+    shared = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        yield shared.start()
+    finally:
+        shared.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ) -> Iterator[Cluster]:
+    """Give a cluster that tests share: none may stop it or count what it did."""
+    shared = Cluster(tmp_path_factory.mktemp("cluster"), rabbitmq, SOURCE_MAX_BYTES="1MiB")
+    try:
+        yield shared.start()
+    finally:
+        shared.close()
+
+
+@pytest.fixture
+def start_cluster(tmp_path: Path, rabbitmq: RabbitMQ) -> Iterator[StartCluster]:
+    """Start clusters of the test's own."""
+    with ExitStack() as stack:
+
+        def start(workers: int = 1, **settings: str) -> Cluster:
+            cluster = Cluster(tmp_path, rabbitmq, workers, **settings)
+            stack.callback(cluster.close)
+            return cluster.start()
 
         yield start
 

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import orjson
+import structlog
 import typer
 import uvloop
 
-from micropic import __version__, settings, wiring
+from micropic import __version__, settings
 from micropic.adapters.disk_cache import CacheDirectoryInUseError
 from micropic.adapters.source_lists import SourceListError, read_sources
 from micropic.domain import urls
@@ -26,6 +28,9 @@ from micropic.domain.options import Defaults
 from micropic.imaging import extras
 from micropic.services import logs
 from micropic.services.warmer import Plan
+from micropic.wiring import embedded
+
+log = structlog.get_logger()
 
 app = typer.Typer(
     name="micropic",
@@ -96,14 +101,34 @@ def _help(knob: settings.Knob) -> str:
 @_with_settings
 def serve(loaded: settings.Settings, notes: list[str]) -> None:
     """Run the embedded service: one process that answers, fetches, renders and caches."""
-    _run(wiring.run_embedded, loaded, notes)
+    _run(embedded.run_embedded, loaded, notes)
+
+
+@app.command()
+@_with_settings
+def proxy(loaded: settings.Settings, notes: list[str]) -> None:
+    """Run the HTTP service of the distributed shape, which has previewers do the work."""
+    _run(_distributed().run_proxy, loaded, notes)
+
+
+@app.command()
+@_with_settings
+def previewer(loaded: settings.Settings, notes: list[str]) -> None:
+    """Run a worker of the distributed shape: it takes requests from RabbitMQ and makes previews."""
+    _run(_distributed().run_previewer, loaded, notes)
 
 
 @app.command()
 @_with_settings
 def cache(loaded: settings.Settings, notes: list[str]) -> None:
     """Run the cache that proxies and previewers share."""
-    _run(wiring.run_cache, loaded, notes)
+    _run(_distributed().run_cache, loaded, notes)
+
+
+def _distributed() -> ModuleType:
+    from micropic.wiring import distributed  # noqa: PLC0415 # gRPC and AMQP: `serve` does without
+
+    return distributed
 
 
 def _run(
@@ -114,7 +139,7 @@ def _run(
     try:
         logs.configure(loaded.log.level, loaded.log.file)
         for note in notes:
-            wiring.log.warning("setting", detail=note)
+            log.warning("setting", detail=note)
         uvloop.run(service(loaded))
     except (OSError, CacheDirectoryInUseError) as error:
         _fail(str(error))

@@ -183,6 +183,23 @@ class GrpcSettings(_Section):
     timeout: _Seconds = Field(0.05, description="time for one look in the shared cache")
 
 
+class AmqpSettings(_Section):
+    """The broker between proxies and previewers."""
+
+    protocol: Annotated[Literal["amqp", "amqps"], Allowed("amqp or amqps")] = Field(
+        "amqp", description="amqps is encrypted"
+    )
+    user: _Text = Field("guest", description="user at RabbitMQ")
+    password: _Text = Field("guest", description="the user's password")
+    host: _Text = Field("localhost", description="address of RabbitMQ")
+    port: _Port = Field(5672, description="port of RabbitMQ")
+    queue: _Text = Field("micropic.previews", description="queue of the requests")
+    queue_length: _AtLeastOne = Field(1000, description="requests that may wait; one more is a 503")
+    prefetch: _Count = Field(
+        0, description="requests that a previewer takes at once; 0: four more than render.slots"
+    )
+
+
 class LogSettings(_Section):
     """What it tells."""
 
@@ -210,6 +227,7 @@ class Settings(_Section):
     previewer: PreviewerSettings = PreviewerSettings()
     cache: CacheSettings = CacheSettings()
     grpc: GrpcSettings = GrpcSettings()
+    amqp: AmqpSettings = AmqpSettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
 

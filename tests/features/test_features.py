@@ -38,10 +38,14 @@ class Shape:
     start: StartService
 
 
-@pytest.fixture(params=["embedded"], autouse=True)
-def shape(request: pytest.FixtureRequest, start_service: StartService) -> Shape:
+@pytest.fixture(params=["embedded", "distributed"], autouse=True)
+def shape(request: pytest.FixtureRequest) -> Shape:
     """Give each shape in turn."""
-    return Shape(lambda: request.getfixturevalue("service"), start_service)
+    shared, start = {
+        "embedded": ("service", "start_service"),
+        "distributed": ("cluster", "start_cluster"),
+    }[request.param]
+    return Shape(lambda: request.getfixturevalue(shared), request.getfixturevalue(start))
 
 
 @given("a service", target_fixture="story")

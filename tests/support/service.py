@@ -65,7 +65,7 @@ class Service:
                 stderr=output,
             )
         started = wait_until(self._started)
-        self.port, self.health_port = started["port"], started["health_port"]
+        self.port, self.health_port = started.get("port", 0), started["health_port"]
         wait_until(self._ready)
         return self
 

@@ -17,6 +17,7 @@ from micropic.domain.model import (
     Size,
     SourceUrl,
     Transform,
+    strong_etag,
 )
 from micropic.web.responses import from_preview
 
@@ -128,3 +129,8 @@ def test_the_file_is_named_after_the_source(target: str, name: str) -> None:
 def test_no_target_gets_out_of_the_quotes(target: str) -> None:
     disposition = _answer(target="/" + target)["content-disposition"]
     assert re.fullmatch(r'inline; filename="[A-Za-z0-9_][A-Za-z0-9._-]*\.jpg"', disposition)
+
+
+def test_equal_bytes_have_equal_tags_and_others_have_others() -> None:
+    assert strong_etag(b"owl") == strong_etag(b"owl") != strong_etag(b"cat")
+    assert re.fullmatch(r'"[0-9a-f]{32}"', strong_etag(b""))

@@ -76,6 +76,26 @@ def test_a_request_comes_back_with_the_time_that_is_left(path: bytes) -> None:
     assert request.deadline - 1 < back.deadline <= request.deadline + 1
 
 
+def test_the_time_that_a_request_waits_on_its_way_is_off_what_is_left() -> None:
+    key = "/fill/3/2/f=jpeg,g=smart,q=80/http://h/x"
+    message = request_pb2.PreviewRequest(key=key, time_left=10, sent_at=time.time() - 7)
+    left = messages.request_from_message(message).deadline - time.monotonic()
+    assert 2 < left <= 3
+
+
+def test_a_clock_that_is_behind_gives_nobody_more_time() -> None:
+    key = "/fill/3/2/f=jpeg,g=smart,q=80/http://h/x"
+    message = request_pb2.PreviewRequest(key=key, time_left=10, sent_at=time.time() + 60)
+    assert messages.request_from_message(message).deadline <= time.monotonic() + 10
+
+
+def test_an_outcome_comes_back_as_the_preview_or_the_error_that_it_was() -> None:
+    preview = Preview(b"x", "image/png", 1.0, lifetime(FACTS), FACTS)
+    assert messages.outcome_from_bytes(messages.outcome_to_bytes(preview)) == preview
+    with pytest.raises(BadRequest, match="So"):
+        messages.outcome_from_bytes(messages.outcome_to_bytes(BadRequest("So.")))
+
+
 def test_credentials_make_a_request_private_whatever_the_message_says() -> None:
     header = request_pb2.Header(name="cookie", value="a=b")
     key = "/fill/3/2/f=jpeg,g=smart,q=80/http://h/x"

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Checks = Mapping[str, Callable[[], bool]]
-"""What the process needs to do its work, by name."""
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the process needs to do its work, and what it can do without, by name."""
+
+    needed: Mapping[str, Callable[[], bool]]
+    """Each tells whether it is there."""
+    helpful: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    """Each tells what is wrong with it; empty: nothing."""
 
 
-def health_routes(checks: Checks) -> list[Route]:
-    """Give `/healthz` (200 while the process runs) and `/readyz` (503 while a check fails)."""
+def health_routes(health: Health) -> list[Route]:
+    """Give `/healthz` (200 while the process runs) and `/readyz` (503 while a need is not met)."""
 
     async def healthz(_: Request) -> Response:
         return _answer(200, {"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        failing = [name for name, check in checks.items() if not check()]
+        failing = [name for name, check in health.needed.items() if not check()]
         if failing:
             return _answer(503, {"status": "not ready", "waiting_for": failing})
+        troubles = {name: trouble() for name, trouble in health.helpful.items()}
+        reasons = {name: trouble for name, trouble in troubles.items() if trouble}
+        if reasons:
+            return _answer(200, {"status": "degraded", "reasons": reasons})
         return _answer(200, {"status": "ready"})
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -70,17 +70,19 @@ def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
         private=request.private,
         time_left=request.deadline - time.monotonic(),
         lease=request.lease,
+        sent_at=time.time(),
     )
 
 
 def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
-    """Make the request again.
+    """Make the request again; what it spent on its way is off the time that was left.
 
     Raises:
         BadRequest: it was not made by `request_to_message`.
 
     """
     transform, source = urls.parse_key(message.key)
+    on_its_way = max(time.time() - message.sent_at, 0.0) if message.sent_at else 0.0
     fields = tuple((header.name, header.value) for header in message.headers)
     return PreviewRequest(
         transform,
@@ -89,5 +91,27 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
         headers=fields,
         private=message.private or headers.carries_credentials(fields),
         lease=message.lease,
-        deadline=time.monotonic() + message.time_left,
+        deadline=time.monotonic() + message.time_left - on_its_way,
     )
+
+
+def outcome_to_bytes(outcome: Preview | MicropicError) -> bytes:
+    """Give a worker's answer as it goes over the wire."""
+    if isinstance(outcome, Preview):
+        reply = request_pb2.PreviewReply(preview=preview_to_message(outcome))
+    else:
+        reply = request_pb2.PreviewReply(problem=problem_to_message(outcome))
+    return reply.SerializeToString()
+
+
+def outcome_from_bytes(data: bytes) -> Preview:
+    """Give the preview, or raise the error, that a worker answered.
+
+    Raises:
+        MicropicError: what the worker raised.
+
+    """
+    reply = request_pb2.PreviewReply.FromString(data)
+    if reply.HasField("preview"):
+        return preview_from_message(reply.preview)
+    raise problem_from_message(reply.problem)

@@ -1,0 +1,158 @@
+"""Have workers make the previews, by RPC over RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import NoReturn, Self
+
+import structlog
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from google.protobuf.message import DecodeError
+
+from micropic.adapters.amqp_link import Broker, BrokerError, Link, RefusedByBrokerError, errors
+from micropic.adapters.wire import messages
+from micropic.domain.errors import DeadlineExceeded, Overloaded, RenderCrashed
+from micropic.domain.model import Preview, PreviewRequest
+from micropic.v1 import request_pb2
+
+log = structlog.get_logger()
+
+_REPLY_TO = "amq.rabbitmq.reply-to"
+"""RabbitMQ's direct reply-to: no queue to declare, to fill or to leave behind for each proxy.
+
+Replies to a channel that is gone are dropped, as those in an exclusive queue would be.
+"""
+_CONFIRM_TIMEOUT = 1.0
+"""Seconds for the broker to take a request; one that is out of memory or disk takes none."""
+_GRACE = 0.1
+"""Seconds past the deadline for a worker's own word on who ran out of time."""
+_LONGEST = 3600.0
+"""Seconds that a request may wait, whatever its deadline."""
+
+
+class AmqpPreviewer:
+    """Sends each request to whichever worker is free; an async context manager.
+
+    It answers for the dead, too: the last place that a request which kills workers comes to is
+    the queue of dead letters, and a proxy is there as long as anyone waits for an answer.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._link = Link(broker, self._opened, self._lost, confirms=True)
+        self._numbers = itertools.count()
+        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._link.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._link.__aexit__()
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the broker takes requests."""
+        return self._link.ready
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        """Have a worker answer.
+
+        Raises:
+            Overloaded: the queue is full, or the broker is out of reach.
+            DeadlineExceeded: no worker has answered in time.
+            MicropicError: what the worker raised.
+
+        """
+        left = min(request.deadline - time.monotonic(), _LONGEST)
+        if left <= 0:
+            _too_late()
+        if self._link.channel is None:
+            msg = "The workers are out of reach; try again in a moment."
+            raise Overloaded(msg)
+        number = str(next(self._numbers))
+        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        try:
+            async with asyncio.timeout(left + _GRACE):
+                await self._send(self._link.channel, request, number, left)
+                body = await reply
+        except TimeoutError:
+            _too_late()
+        finally:
+            del self._waiting[number]
+            reply.cancel()
+        return messages.outcome_from_bytes(body)
+
+    async def _send(
+        self, channel: AbstractChannel, request: PreviewRequest, number: str, left: float
+    ) -> None:
+        message = Message(
+            messages.request_to_message(request).SerializeToString(),
+            correlation_id=number,
+            reply_to=_REPLY_TO,
+            expiration=left,
+        )
+        try:
+            with errors():
+                await channel.default_exchange.publish(
+                    message, self._broker.queue, timeout=min(_CONFIRM_TIMEOUT, left)
+                )
+        except RefusedByBrokerError:
+            msg = "Too many previews are waiting already; try again in a moment."
+            raise Overloaded(msg) from None
+        except BrokerError as error:
+            log.warning("request_not_taken", error=str(error))
+            msg = "The broker did not take the request; try again in a moment."
+            raise Overloaded(msg) from None
+
+    async def _opened(self, channel: AbstractChannel) -> None:
+        replies = await channel.get_queue(_REPLY_TO, ensure=False)
+        await replies.consume(self._replied, no_ack=True)
+        dead = await channel.get_queue(self._broker.dead_letters, ensure=False)
+        await dead.consume(self._died, no_ack=True)
+
+    def _lost(self) -> None:
+        """Let go of whoever waits: replies find the channel that they were sent to, or nobody."""
+        for reply in self._waiting.values():
+            if not reply.done():
+                msg = "The workers went out of reach; try again in a moment."
+                reply.set_exception(Overloaded(msg))
+                reply.exception()  # seen: whoever is still sending is told by that
+
+    async def _replied(self, message: AbstractIncomingMessage) -> None:
+        reply = self._waiting.get(message.correlation_id or "")
+        if reply is not None and not reply.done():
+            reply.set_result(message.body)
+
+    async def _died(self, message: AbstractIncomingMessage) -> None:
+        """Answer a request that workers died of; what expired here has nobody waiting."""
+        if message.headers.get("x-first-death-reason") != "delivery_limit":
+            return
+        log.warning("request_killed_workers", key=_key(message.body))
+        msg = "The workers that tried to make this preview died of it."
+        body = messages.outcome_to_bytes(RenderCrashed(msg))
+        try:
+            with errors():
+                await message.channel.basic_publish(
+                    body,
+                    routing_key=message.reply_to or "",
+                    properties=Message(body, correlation_id=message.correlation_id).properties,
+                )
+        except BrokerError as error:
+            log.warning("reply_lost", error=str(error))
+
+
+def _too_late() -> NoReturn:
+    msg = "The preview could not be made in time; try again later."
+    raise DeadlineExceeded(msg) from None
+
+
+def _key(body: bytes) -> str:
+    try:
+        return str(request_pb2.PreviewRequest.FromString(body).key)
+    except DecodeError:
+        return ""

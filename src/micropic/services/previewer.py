@@ -1,0 +1,145 @@
+"""The worker: takes requests from the queue, has them made, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Self
+
+import structlog
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue, ConsumerTag
+from google.protobuf.message import DecodeError
+
+from micropic.adapters.amqp_link import Broker, BrokerError, Link, errors
+from micropic.adapters.wire import messages
+from micropic.domain.errors import MicropicError
+from micropic.domain.model import Preview, PreviewRequest
+from micropic.ports import Previewer
+from micropic.v1 import request_pb2
+
+log = structlog.get_logger()
+
+_STOP_TIMEOUT = 10.0
+"""Seconds in which requests under way may end when the worker stops."""
+_CANCEL_TIMEOUT = 2.0
+
+
+class Worker:
+    """Answers requests from the queue with what `inner` makes; an async context manager.
+
+    It takes at most `prefetch` at a time. A request is acknowledged once its answer is on its
+    way: what a worker held that died or lost its connection, another one gets. When it stops it
+    takes nothing new and finishes what it has, within a bounded time.
+    """
+
+    def __init__(self, broker: Broker, inner: Previewer, prefetch: int) -> None:
+        self._broker = broker
+        self._inner = inner
+        self._prefetch = prefetch
+        # Without confirms: the broker takes the frames of a channel in order, so an answer comes
+        # before its acknowledgement, or neither does.
+        self._link = Link(broker, self._opened, self._lost, confirms=False)
+        self._consumer: tuple[AbstractQueue, ConsumerTag] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._link.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop_consuming()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_STOP_TIMEOUT)
+        await self._link.__aexit__()
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether requests can come in."""
+        return self._link.ready
+
+    async def _opened(self, channel: AbstractChannel) -> None:
+        await channel.set_qos(self._prefetch)
+        queue = await channel.get_queue(self._broker.queue, ensure=False)
+        self._consumer = queue, await queue.consume(self._take)
+
+    def _lost(self) -> None:
+        """Drop what is under way: the broker has given it to another worker."""
+        self._consumer = None
+        for task in self._under_way:
+            task.cancel()
+
+    async def _stop_consuming(self) -> None:
+        if self._consumer is None:
+            return
+        queue, tag = self._consumer
+        try:
+            with errors():
+                await queue.cancel(tag, timeout=_CANCEL_TIMEOUT)
+        except BrokerError as error:
+            log.warning("consumer_not_cancelled", error=str(error))
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        task = asyncio.create_task(self._answer(message))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _answer(self, message: AbstractIncomingMessage) -> None:
+        started = time.monotonic()
+        outcome: Preview | MicropicError | None
+        try:
+            request = messages.request_from_message(
+                request_pb2.PreviewRequest.FromString(message.body)
+            )
+        except (DecodeError, MicropicError) as error:
+            log.warning("request_not_understood", error=str(error))
+            outcome, key = _as_answer(error), ""
+        else:
+            key = request.key
+            late = request.deadline <= started
+            outcome = None if late else await self._make(request)
+        await self._settle(message, outcome)
+        log.info(
+            "request",
+            key=key,
+            outcome=_summary(outcome),
+            duration_ms=round((time.monotonic() - started) * 1000, 2),
+        )
+
+    async def _make(self, request: PreviewRequest) -> Preview | MicropicError:
+        try:
+            return await self._inner.preview(request)
+        except MicropicError as error:
+            return error
+        except Exception as error:  # a defect of ours is one 500, not a dead worker
+            log.exception("defect", key=request.key)
+            return _as_answer(error)
+
+    async def _settle(
+        self, message: AbstractIncomingMessage, outcome: Preview | MicropicError | None
+    ) -> None:
+        """Send the answer, if anyone waits for it, then acknowledge the request."""
+        try:
+            with errors():
+                if outcome is not None and message.reply_to:
+                    body = messages.outcome_to_bytes(outcome)
+                    await message.channel.basic_publish(
+                        body,
+                        routing_key=message.reply_to,
+                        properties=Message(body, correlation_id=message.correlation_id).properties,
+                    )
+                await message.ack()
+        except BrokerError as error:
+            log.warning("reply_lost", error=str(error))
+
+
+def _as_answer(error: Exception) -> MicropicError:
+    if isinstance(error, MicropicError):
+        return error
+    return MicropicError("Something went wrong inside a worker of micropic; its log has the trace.")
+
+
+def _summary(outcome: Preview | MicropicError | None) -> str:
+    if outcome is None:
+        return "too_late"
+    return outcome.code if isinstance(outcome, MicropicError) else "preview"

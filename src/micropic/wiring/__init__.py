@@ -1,0 +1,1 @@
+"""Which parts there are and how they are stacked: here, and nowhere else."""

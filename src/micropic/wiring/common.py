@@ -1,0 +1,164 @@
+"""The parts that both shapes have."""
+
+from __future__ import annotations
+
+import gc
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from socket import socket
+
+import structlog
+
+from micropic import __version__
+from micropic.adapters.address_guard import AddressGuard
+from micropic.adapters.by_scheme import SourceByScheme
+from micropic.adapters.disk_cache import DiskCache
+from micropic.adapters.http_source import HttpSource, HttpSourceOptions
+from micropic.adapters.memory_cache import MemoryCache
+from micropic.adapters.sample_source import SampleSource
+from micropic.domain.model import Scheme
+from micropic.domain.options import Defaults
+from micropic.domain.urls import Grammar
+from micropic.imaging import extras
+from micropic.imaging.kinds import ACCEPT, Limits
+from micropic.imaging.slots import RenderSlots, SlotOptions
+from micropic.pipeline.caching import Keeping, Lookup
+from micropic.ports import Previewer, Source
+from micropic.services.health import Health, health_routes
+from micropic.services.proxy import ProxyApp, ProxyOptions
+from micropic.services.server import Listener, allow_many_connections, listen, serve
+from micropic.settings import Settings, cores
+from micropic.web.pages import page_routes
+from micropic.web.responses import Sharing
+from micropic.web.routed import routed
+
+log = structlog.get_logger()
+
+
+def in_memory(settings: Settings, inner: Previewer) -> Previewer:
+    """Keep in memory what `inner` gives, if there is to be such a cache."""
+    if not settings.cache.memory:
+        return inner
+    memory = MemoryCache(settings.cache.memory)
+    return Lookup(memory, Keeping(memory, inner))
+
+
+def renderer(settings: Settings) -> RenderSlots:
+    """Give the render processes, not yet started."""
+    render = settings.render
+    return RenderSlots(
+        slots(settings),
+        SlotOptions(
+            timeout=render.timeout,
+            max_memory=render.max_memory,
+            limits=Limits(
+                pixels=render.max_pixels,
+                avif_pixels=render.max_avif_pixels,
+                frames=render.max_frames,
+            ),
+        ),
+    )
+
+
+def slots(settings: Settings) -> int:
+    """Give how many render processes there are to be."""
+    # One more than cores: a process that waits for its next picture leaves no core idle.
+    return settings.render.slots or cores() + 1
+
+
+def disk_cache(settings: Settings) -> DiskCache:
+    """Open the cache directory."""
+    cache = settings.cache
+    # Unlike that of Path this takes a user whom nobody knows for a name.
+    directory = Path(os.path.expanduser(cache.dirname))  # noqa: PTH111
+    return DiskCache(directory, cache.size, cache.entries or None)
+
+
+async def source(settings: Settings, stack: AsyncExitStack) -> Source:
+    """Give what fetches, until `stack` is closed."""
+    chosen = settings.source
+    options = HttpSourceOptions(
+        accept=ACCEPT,
+        user_agent=f"micropic/{__version__}",
+        timeout=chosen.timeout,
+        connect_timeout=chosen.connect_timeout,
+        max_bytes=chosen.max_bytes,
+        max_redirects=chosen.max_redirects,
+        allow_hosts=chosen.allow_hosts,
+        nameservers=chosen.nameservers,
+    )
+    http = await stack.enter_async_context(HttpSource(AddressGuard(chosen.allow_networks), options))
+    return SourceByScheme({Scheme.HTTP: http, Scheme.HTTPS: http, Scheme.SAMPLE: SampleSource()})
+
+
+def health_socket(settings: Settings) -> socket:
+    """Bind the health port."""
+    return listen(settings.health.host, settings.health.port)
+
+
+def proxy_sockets(settings: Settings) -> tuple[socket, socket]:
+    """Bind the service's port and the health port."""
+    return listen(settings.proxy.host, settings.proxy.port), health_socket(settings)
+
+
+async def serve_previews(
+    settings: Settings, sockets: tuple[socket, socket], previewer: Previewer, health: Health
+) -> None:
+    """Answer on both ports until the service is told to stop."""
+    routes = health_routes(health)
+    app = ProxyApp(previewer, _proxy_options(settings), [*page_routes(), *routes])
+    proxy, watched = Listener(sockets[0], app), Listener(sockets[1], routed(routes))
+    _announce(settings, proxy, watched)
+    await serve_for_long(proxy, watched)
+
+
+async def serve_health(at: socket, health: Health, name: str, **told: object) -> None:
+    """Answer on the health port alone until the service is told to stop."""
+    listener = Listener(at, routed(health_routes(health)))
+    log.info("started", version=__version__, health_port=listener.port, **told)
+    print(f"micropic {__version__} {name}", flush=True)  # noqa: T201 # for who started it
+    await serve_for_long(listener)
+
+
+async def serve_for_long(*listeners: Listener) -> None:
+    """Serve, having made room for it."""
+    allow_many_connections()
+    gc.collect()
+    gc.freeze()  # what was made so far lasts as long as the process: no need to look again
+    await serve(listeners)
+
+
+def _proxy_options(settings: Settings) -> ProxyOptions:
+    return ProxyOptions(
+        grammar=Grammar(
+            defaults=Defaults(
+                quality=settings.previewer.quality,
+                avif_quality=settings.previewer.avif_quality,
+                max_side=settings.proxy.max_side,
+                faces=extras.has_faces(),
+            ),
+            default_scheme=Scheme(settings.source.default_scheme),
+        ),
+        timeout=settings.proxy.timeout,
+        credential_hosts=settings.source.credential_hosts,
+        sharing=Sharing(settings.proxy.allow_origin, settings.proxy.resource_policy),
+    )
+
+
+def _announce(settings: Settings, proxy: Listener, health: Listener) -> None:
+    """Say where the service is, to people on standard output and to programs in the log."""
+    log.info("started", version=__version__, port=proxy.port, health_port=health.port)
+    if not settings.source.allow_hosts:
+        log.warning(
+            "open_to_anyone",
+            detail="Anyone who reaches the port can have pictures fetched from any public host. "
+            "Name the hosts that you need in SOURCE_ALLOW_HOSTS, or keep the port to yourself.",
+        )
+    host = "localhost" if settings.proxy.host in {"0.0.0.0", "::"} else settings.proxy.host  # noqa: S104
+    address = f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}"
+    print(  # noqa: T201 # for the person who started it
+        f"micropic {__version__} listens on {address}\n"
+        f"Try {address}/fill/300/200/sample:cat.jpg or open {address}/ in a browser.",
+        flush=True,
+    )

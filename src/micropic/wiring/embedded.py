@@ -1,0 +1,49 @@
+"""The embedded shape: one process that answers, fetches, has pictures rendered, and keeps them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from micropic.adapters.disk_cache import DiskCache
+from micropic.pipeline.admission import Admission
+from micropic.pipeline.bypass import PrivateBypass
+from micropic.pipeline.caching import Keeping, Lookup
+from micropic.pipeline.coalescing import Coalescing
+from micropic.pipeline.local import Local
+from micropic.pipeline.only_if_cached import OnlyIfCached
+from micropic.pipeline.remembered_errors import RememberedErrors
+from micropic.ports import Previewer
+from micropic.services.health import Health
+from micropic.settings import Settings
+from micropic.wiring import common
+
+
+async def run_embedded(settings: Settings) -> None:
+    """Run the embedded service until it is told to stop.
+
+    Raises:
+        OSError: an address, the cache directory or a render process is not to be had.
+        CacheDirectoryInUseError: another process owns the cache directory.
+
+    """
+    async with AsyncExitStack() as stack:
+        sockets = common.proxy_sockets(settings)
+        renderer = await stack.enter_async_context(common.renderer(settings))
+        cache = common.disk_cache(settings)
+        stack.callback(cache.close)
+        source = await common.source(settings, stack)
+        local = Admission(settings.proxy.max_in_flight, Local(source, renderer))
+        previewer = PrivateBypass(shared=_shared(settings, cache, local), private=local)
+        health = Health({"renderer": lambda: renderer.ready})
+        await common.serve_previews(settings, sockets, previewer, health)
+
+
+def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer:
+    """Stack what many clients share.
+
+    Both look-ups stand before the joining, so that a hit costs no task. What is made is on disk
+    before the joined work is over, and what is missing there is so at once: no request finds
+    neither the one nor the other.
+    """
+    made = RememberedErrors(settings.cache.negative_age, Coalescing(Keeping(cache, inner)))
+    return common.in_memory(settings, Lookup(cache, OnlyIfCached(made)))
