@@ -53,6 +53,10 @@ class Cluster(Proxy):
             worker.start()
         return super().start()
 
+    def start_proxy(self) -> Self:
+        """Start the proxy alone, once it was stopped."""
+        return super().start()
+
     def add_worker(self) -> Worker:
         """Start one more worker."""
         worker = self._worker()

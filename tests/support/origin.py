@@ -12,6 +12,8 @@ from http import HTTPStatus
 from typing import Self
 
 _TRICKLE_PAUSE = 0.02
+_TURNS = 5
+"""Of the event loop."""
 
 
 class Gate:
@@ -130,10 +132,14 @@ class Origin:
         self._started.set()
         await self._stopping.wait()
         server.close()
+        for _ in range(_TURNS):  # in which what was just accepted becomes a connection
+            await asyncio.sleep(0)
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         await server.wait_closed()
+        for _ in range(_TURNS):  # in which the connections really close
+            await asyncio.sleep(0)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._converse(reader, writer))
@@ -145,8 +151,10 @@ class Origin:
             try:
                 while await self._exchange(reader, writer):
                     pass
-            finally:
                 writer.close()
+            except BaseException:
+                writer.transport.abort()  # the client has left, or the test is over
+                raise
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; tell whether the connection stays."""

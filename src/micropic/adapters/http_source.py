@@ -210,7 +210,7 @@ def _refusal(url: SourceUrl, response: aiohttp.ClientResponse) -> OriginRefused 
         phrase = str(status)
     if 400 <= status < 500 and status not in _NOT_FOR_THE_CLIENT:  # noqa: PLR2004
         kept = {
-            name: response.headers[name]
+            name: _latin1(response.headers[name])
             for name in ("WWW-Authenticate", "Retry-After")
             if name in response.headers
         }
@@ -229,10 +229,15 @@ def _unshared(picture: SourcePicture) -> SourcePicture:
     return replace(picture, facts=replace(picture.facts, cache_control="no-store"))
 
 
+def _latin1(value: str) -> str:
+    """Give each byte of a field as one character (RFC 9110, section 5.5), not UTF-8 and scraps."""
+    return value.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
 def _facts(headers: Any, sha256: str = "") -> SourceFacts:
     def fact(name: str, unreadable: str | None = None) -> str | None:
         values = headers.getall(name, [])
-        joined = ", ".join(values) if values else None
+        joined = _latin1(", ".join(values)) if values else None
         return joined if joined is None or _is_readable(joined) else unreadable
 
     return SourceFacts(

@@ -119,10 +119,10 @@ class Worker:
         self, message: AbstractIncomingMessage, outcome: Preview | MicropicError | None
     ) -> None:
         """Send the answer, if anyone waits for it, then acknowledge the request."""
+        body = b"" if outcome is None else messages.outcome_to_bytes(outcome)
         try:
             with errors():
-                if outcome is not None and message.reply_to:
-                    body = messages.outcome_to_bytes(outcome)
+                if body and message.reply_to:
                     await message.channel.basic_publish(
                         body,
                         routing_key=message.reply_to,
