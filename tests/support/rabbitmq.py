@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 from tests.support.waiting import wait_until
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -36,8 +38,7 @@ class RabbitMQ:
     def start(self) -> Self:
         """Start, and wait until it takes connections; what it kept is there again."""
         if not _SERVER.exists():
-            msg = "RabbitMQ is missing: apt-get install rabbitmq-server"
-            raise RuntimeError(msg)
+            pytest.skip("RabbitMQ is missing: apt-get install rabbitmq-server")
         self._write_configuration()
         if self._epmd is None:
             self._epmd = self._run(shutil.which("epmd") or "epmd", "-port", str(self._mapper))
