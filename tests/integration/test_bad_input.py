@@ -6,7 +6,7 @@ import base64
 import gzip
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,20 @@ MANY_PIXELS = (413, "too_many_pixels")
 NO_IMAGE = (415, "not_an_image")
 BROKEN = (422, "broken_image")
 SIDE = 65_000
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Give a service that remembers no error, so that what it keeps is kept in its cache."""
+    shared = Service(
+        tmp_path_factory.mktemp("service"),
+        SOURCE_MAX_BYTES="1MiB",
+        CACHE_NEGATIVE_AGE="0",
+    )
+    try:
+        yield shared.start()
+    finally:
+        shared.close()
 
 
 def refused(service: Service, origin: Origin, body: bytes, options: str = "") -> tuple[int, str]:

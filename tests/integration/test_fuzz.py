@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 
+from micropic.adapters.entry import VERSION
 from micropic.domain.errors import (
     BrokenImage,
     NotAnImage,
@@ -122,7 +123,7 @@ def test_no_damaged_picture_is_a_500_and_no_error_is_cached(
         return Reply(bodies[request.target])
 
     origin.fallback = answer
-    service = start_service(CACHE_SIZE="1GiB")
+    service = start_service(CACHE_SIZE="1GiB", CACHE_NEGATIVE_AGE="0")
     statuses = ask_all(service, paths)
     print(Counter(statuses.values()).most_common())  # noqa: T201 # for -rA
     assert set(statuses.values()) <= STATUSES
@@ -130,7 +131,7 @@ def test_no_damaged_picture_is_a_500_and_no_error_is_cached(
     failed = {target for target, status in statuses.items() if status != 200}
     assert ask_all(service, {target: paths[target] for target in failed}).keys() == failed
     assert origin.counts == {target: 1 + (target in failed) for target in paths}
-    cached = [path for path in (service.cache / "v1").rglob("*") if path.is_file()]
+    cached = [path for path in (service.cache / f"v{VERSION}").rglob("*") if path.is_file()]
     assert len(cached) == len(paths) - len(failed)
 
 
