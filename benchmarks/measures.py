@@ -59,7 +59,7 @@ def cached(bench: Bench) -> list[Row]:
         loads = {
             "bare": _same(bare, "/"),
             "cached, memory, one preview": _same(memory.port, path),
-            "cached, disk, one preview (reads joined)": _same(disk.port, path),
+            "cached, disk, one preview": _same(disk.port, path),
             f"cached, disk, {many.distinct} previews in turn": many,
         }
         if bench.origin.still:
