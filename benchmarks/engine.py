@@ -10,9 +10,7 @@ import sys
 from benchmarks.measures import Bench
 from benchmarks.processes import ROOT
 from benchmarks.table import Row
-
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1"}
-"""What render processes run with; here for all contenders."""
+from micropic.imaging.render_process import ONE_THREAD
 
 _NAMES = {
     "thumbnail": "libvips' thumbnail_buffer",
@@ -36,7 +34,7 @@ def engine(bench: Bench) -> list[Row]:
     finished = subprocess.run(
         [*command, str(2 * bench.rounds + 1)],
         cwd=ROOT,
-        env=os.environ | _ONE_THREAD,
+        env=os.environ | ONE_THREAD,  # as render processes run, here for all contenders
         capture_output=True,
         text=True,
         check=False,

@@ -14,7 +14,8 @@ from PIL import Image
 from micropic.domain.errors import BrokenImage, MicropicError, RenderCrashed, TooMuchMemory
 from micropic.domain.model import Mode, Rendered, Size
 from micropic.domain.options import Defaults, read, transform
-from micropic.imaging.slots import RenderSlots, SlotOptions, _end
+from micropic.imaging.render_process import _end
+from micropic.imaging.slots import RenderSlots, SlotOptions
 from tests.support.pictures import drawing, encode, photo
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 
 from tests.support.client import Answer, ask
 from tests.support.cluster import Cluster, StartCluster
@@ -39,8 +40,8 @@ def test_equal_requests_are_one_fetch_and_the_cache_outlives_the_proxy(
     assert origin.targets == ["/a"]
 
 
-def test_a_worker_that_is_killed_costs_no_request(
-    start_cluster: StartCluster, origin: Origin
+def check_that_all_are_answered_while(
+    happens: Callable[[Cluster], None], start_cluster: StartCluster, origin: Origin
 ) -> None:
     cluster = start_cluster(workers=2, PROXY_TIMEOUT="20", SOURCE_TIMEOUT="20")
     source = origin.on("/a", Reply(photo()))
@@ -48,21 +49,25 @@ def test_a_worker_that_is_killed_costs_no_request(
     with cluster.crowd(30) as crowd:
         asked = [crowd.ask(f"/fill/{side}/{side}/{source}") for side in sizes]
         wait_until(lambda: any(one.done() for one in asked))
-        cluster.workers[0].kill()
+        happens(cluster)
     assert sides([one.result() for one in asked]) == [(side, side) for side in sizes]
+
+
+def test_a_worker_that_is_killed_costs_no_request(
+    start_cluster: StartCluster, origin: Origin
+) -> None:
+    check_that_all_are_answered_while(
+        lambda cluster: cluster.workers[0].kill(), start_cluster, origin
+    )
 
 
 def test_a_worker_that_stops_finishes_what_it_has(
     start_cluster: StartCluster, origin: Origin
 ) -> None:
-    cluster = start_cluster(workers=2, PROXY_TIMEOUT="20", SOURCE_TIMEOUT="20")
-    source = origin.on("/a", Reply(photo()))
-    sizes = range(20, 120)
-    with cluster.crowd(30) as crowd:
-        asked = [crowd.ask(f"/fill/{side}/{side}/{source}") for side in sizes]
-        wait_until(lambda: any(one.done() for one in asked))
+    def stops(cluster: Cluster) -> None:
         assert cluster.workers[0].stop() == 0
-    assert sides([one.result() for one in asked]) == [(side, side) for side in sizes]
+
+    check_that_all_are_answered_while(stops, start_cluster, origin)
 
 
 def test_without_the_shared_cache_it_is_degraded_and_answers(

@@ -13,7 +13,7 @@ def test_the_least_recently_used_goes_first() -> None:
     assert index.add("d", 10) == ["b"]
     assert index.add("e", 20) == ["c", "a"]
     assert ("d" in index, "e" in index, "a" in index) == (True, True, False)
-    assert (index.bytes, len(index)) == (30, 2)
+    assert (index.bytes, len(index), index.max_bytes) == (30, 2, 30)
 
 
 def test_adding_again_gives_a_new_size_and_a_new_place() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from typing import NoReturn, Self
+from typing import Self
 
 import structlog
 from aio_pika import Message
@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from micropic.adapters.amqp_link import Broker, BrokerError, Link, RefusedByBrokerError, errors
 from micropic.adapters.wire import messages
-from micropic.domain.errors import DeadlineExceeded, Overloaded, RenderCrashed
+from micropic.domain.errors import Overloaded, RenderCrashed, too_late
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.v1 import request_pb2
 
@@ -69,7 +69,7 @@ class AmqpPreviewer:
         """
         left = min(request.deadline - time.monotonic(), _LONGEST)
         if left <= 0:
-            _too_late()
+            raise too_late()
         if self._link.channel is None:
             msg = "The workers are out of reach; try again in a moment."
             raise Overloaded(msg)
@@ -81,7 +81,7 @@ class AmqpPreviewer:
                 await self._send(self._link.channel, request, number, left)
                 body = await reply
         except TimeoutError:
-            _too_late()
+            raise too_late() from None
         finally:
             del self._waiting[number]
             reply.cancel()
@@ -144,11 +144,6 @@ class AmqpPreviewer:
                 )
         except BrokerError as error:
             log.warning("reply_lost", error=str(error))
-
-
-def _too_late() -> NoReturn:
-    msg = "The preview could not be made in time; try again later."
-    raise DeadlineExceeded(msg) from None
 
 
 def _key(body: bytes) -> str:

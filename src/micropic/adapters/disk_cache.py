@@ -78,7 +78,6 @@ class DiskCache:
         for version in range(1, VERSION):  # what an earlier program kept, none can read any more
             shutil.rmtree(directory / f"v{version}", ignore_errors=True)
         self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
-        self._max_bytes = max_bytes
         self._evictions = 0
         self._used: dict[bytes, int] = {}
         self._marking: asyncio.TimerHandle | None = None
@@ -89,7 +88,7 @@ class DiskCache:
     def usage(self) -> Usage:
         """How full it is."""
         index = self._index
-        return Usage(len(index), index.bytes, self._max_bytes, self._evictions)
+        return Usage(len(index), index.bytes, index.max_bytes, self._evictions)
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""

@@ -175,6 +175,15 @@ class DeadlineExceeded(MicropicError):
     code = "timeout"
 
 
+OUT_OF_TIME = (DeadlineExceeded, OriginTimeout, RenderTimeout)
+"""What came about by the time that its caller had, and not by the picture."""
+
+
+def too_late() -> DeadlineExceeded:
+    """Give the error for a request whose time is up, whoever notices."""
+    return DeadlineExceeded("The preview could not be made in time; try again later.")
+
+
 _TREE: list[type[MicropicError]] = [MicropicError, *MicropicError.__subclasses__()]
 BY_CODE = {cls.code: cls for cls in _TREE}
 

@@ -23,6 +23,11 @@ class LruIndex(Generic[K]):
         self._bytes = 0
 
     @property
+    def max_bytes(self) -> int:
+        """What the sum of the sizes may be, in bytes."""
+        return self._max_bytes
+
+    @property
     def bytes(self) -> int:
         """The sum of the sizes, in bytes."""
         return self._bytes

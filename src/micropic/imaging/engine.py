@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from micropic.domain import geometry
-from micropic.domain.errors import TooMuchMemory
 from micropic.domain.model import (
     Anchor,
     Box,
@@ -22,7 +21,7 @@ from micropic.imaging import jpeg, pixels, vips
 from micropic.imaging.encoders import encode
 from micropic.imaging.faces import place_faces
 from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import Kind, Limits
+from micropic.imaging.kinds import Kind, Limits, no_memory
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.probe import Picture, probe, unwrapped
 from micropic.imaging.saliency import place_salient
@@ -60,8 +59,7 @@ def render(data: bytes | memoryview, transform: Transform, limits: Limits | None
     try:
         return _render(data, transform, limits or Limits())
     except MemoryError as error:
-        msg = "Rendering the picture takes more memory than render.max_memory allows."
-        raise TooMuchMemory(msg) from error
+        raise no_memory() from error
 
 
 def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> Encoded:
@@ -108,7 +106,7 @@ def _decode(
 
 def _in_source(box: Box, decoded: Pixels, source: Size) -> Size:
     """Give the size that `box` has in the source, of which `decoded` is a smaller copy."""
-    height, width = decoded.shape[:2]
+    width, height = pixels.size_of(decoded)
     return Size(
         max(1, round(box.width * source.width / width)),
         max(1, round(box.height * source.height / height)),
@@ -124,13 +122,14 @@ def place(decoded: Pixels, output: Size, transform: Transform) -> Box:
     if isinstance(gravity, FocusPoint):
         return geometry.place_around(size, window, gravity)
     if gravity is Anchor.SMART:
-        return place_salient(_opaque(decoded, transform), window)
+        return place_salient(opaque(decoded, transform), window)
     if gravity is Anchor.FACE:
-        return place_faces(_opaque(decoded, transform), window)
+        return place_faces(opaque(decoded, transform), window)
     return geometry.place_aligned(size, window, geometry.ALIGNMENT[gravity])
 
 
-def _opaque(decoded: Pixels, transform: Transform) -> Pixels:
+def opaque(decoded: Pixels, transform: Transform) -> Pixels:
+    """Lay what is transparent on the background."""
     return pixels.lay_on(decoded, transform.background or _WHITE)
 
 
@@ -150,8 +149,7 @@ def _steps(
     if picture.profile:  # last, since fewer pixels are left
         steps.append(lambda frame: pixels.to_srgb(frame, picture.profile))
     if transform.background or wanted is Format.JPEG:
-        colour = transform.background or _WHITE
-        steps.append(lambda frame: pixels.lay_on(frame, colour))
+        steps.append(lambda frame: opaque(frame, transform))
     if transform.blur:
         steps.append(lambda frame: pixels.blur(frame, transform.blur))
     if transform.sharpen:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from micropic.domain.model import Box, Colour, Format, Transform
+from micropic.domain.model import Box, Format, Transform
 from micropic.imaging import engine
 from micropic.imaging.encoders import encode
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import Limits
-from micropic.imaging.pixels import Pixels, lay_on
+from micropic.imaging.pixels import Pixels
 from micropic.imaging.saliency import Map, saliency
 
 _QUALITY = 85
-_WHITE = Colour(255, 255, 255)
 _DIMMED = 0.25
 """What is left of the light where nothing stands out."""
 _OUTSIDE = 0.5
@@ -27,7 +26,7 @@ def explain(data: bytes | memoryview, transform: Transform) -> bytes:
     Raises what `engine.render` raises.
     """
     _, frames, output = engine.prepare(data, transform, Limits())
-    pixels = lay_on(frames.first, transform.background or _WHITE)
+    pixels = engine.opaque(frames.first, transform)
     drawing = drawn(pixels, saliency(pixels), engine.place(frames.first, output, transform))
     return encode(Frames((drawing,)), Format.JPEG, _QUALITY)
 

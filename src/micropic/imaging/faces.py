@@ -17,7 +17,7 @@ import pyvips
 from micropic.domain.geometry import place_around
 from micropic.domain.model import Box, FocusPoint, Size
 from micropic.imaging.extras import has_faces
-from micropic.imaging.pixels import Pixels
+from micropic.imaging.pixels import Pixels, size_of
 from micropic.imaging.saliency import place_salient
 
 _MODEL = "haarcascade_frontalface_default.xml"
@@ -34,8 +34,7 @@ _HAIR = 0.15
 
 def place_faces(pixels: Pixels, window: Size) -> Box:
     """Place the window over the largest face and as many others as fit; without one by saliency."""
-    height, width = pixels.shape[:2]
-    picture = Size(width, height)
+    picture = size_of(pixels)
     if picture == window:
         return Box(0, 0, *window)
     faces = sorted(find_faces(pixels), key=lambda face: -face.width * face.height)
@@ -43,7 +42,7 @@ def place_faces(pixels: Pixels, window: Size) -> Box:
         return place_salient(pixels, window)
     across = _grown([(face.left, face.left + face.width) for face in faces], window.width)
     down = _grown([(face.top, face.top + face.height) for face in faces], window.height)
-    return place_around(picture, window, FocusPoint(across / width, down / height))
+    return place_around(picture, window, FocusPoint(across / picture.width, down / picture.height))
 
 
 def find_faces(pixels: Pixels) -> list[Box]:

@@ -24,9 +24,14 @@ def is_profile(profile: bytes) -> bool:
     return profile[_SIGNATURE] == b"acsp"
 
 
+def space(profile: bytes) -> bytes:
+    """Give the signature of the colour space that the profile is for (7.2.6)."""
+    return profile[_COLOUR_SPACE]
+
+
 def is_rgb(profile: bytes) -> bool:
     """Tell whether the profile is for RGB pixels."""
-    return profile[_COLOUR_SPACE] == b"RGB "
+    return space(profile) == b"RGB "
 
 
 def is_srgb(profile: bytes) -> bool:

@@ -12,11 +12,11 @@ import simplejpeg
 
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
-from micropic.imaging import jpeg_header, progressive
+from micropic.imaging import icc, jpeg_header, progressive
 from micropic.imaging.jpeg_header import Header
 from micropic.imaging.kinds import Kind
-from micropic.imaging.pixels import Pixels, upright
-from micropic.imaging.probe import Picture, broken
+from micropic.imaging.pixels import Pixels, by_profile, upright
+from micropic.imaging.probe import Picture, broken, load
 
 _HARMLESS = [
     re.compile(r"extraneous bytes before marker 0x(?!d[0-7])"),  # more than the picture needs
@@ -149,7 +149,7 @@ def _read_unusual(data: bytes | memoryview, header: Header, size: Size, *, stric
     shrink = _SHRINKS[scale]
     fail_on = pyvips.FailOn.WARNING if strict else pyvips.FailOn.ERROR
     try:
-        image = pyvips.Image.jpegload_buffer(data, shrink=shrink, fail_on=fail_on)
+        image = load(data, Kind.JPEG, shrink=shrink, fail_on=fail_on)
         pixels: Pixels = image.numpy()
     except pyvips.Error as error:
         lines = str(error).splitlines()
@@ -165,31 +165,12 @@ def _to_rgb(pixels: Pixels, picture: Picture) -> Pixels:
     """Bring inks to RGB, and greys with a profile; a profile for RGB is left to be applied."""
     assert picture.jpeg is not None  # noqa: S101
     count = len(picture.jpeg.frame.components)
-    if _fits(picture.managed, count):
+    if icc.space(picture.managed) == _SPACES.get(count):
         with contextlib.suppress(pyvips.Error):  # a damaged one counts as none
-            return _by_profile(pixels, count, picture.managed)
+            if count == _GREY:
+                return by_profile(pixels[..., :1], picture.managed, pyvips.Interpretation.B_W)
+            return by_profile(255 - pixels, picture.managed, pyvips.Interpretation.CMYK)
     return _from_cmyk(pixels) if count == _CMYK else pixels
-
-
-def _fits(profile: bytes, count: int) -> bool:
-    """Tell whether a profile (ICC.1, 7.2) is one for so many components."""
-    return bool(profile) and profile[16:20] == _SPACES.get(count)
-
-
-def _by_profile(pixels: Pixels, count: int, profile: bytes) -> Pixels:
-    interpretation = pyvips.Interpretation.RGB
-    if count == _GREY:
-        pixels, interpretation = pixels[..., :1], pyvips.Interpretation.B_W
-    elif count == _CMYK:
-        pixels, interpretation = 255 - pixels, pyvips.Interpretation.CMYK
-    height, width, bands = pixels.shape
-    image = pyvips.Image.new_from_memory(
-        np.ascontiguousarray(pixels), width, height, bands, pyvips.BandFormat.UCHAR
-    ).copy(interpretation=interpretation)
-    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    # The same intent as libvips' own thumbnails.
-    converted: Pixels = image.icc_transform("srgb", embedded=True).numpy()
-    return converted
 
 
 def _from_cmyk(inks: npt.NDArray[np.uint8]) -> Pixels:

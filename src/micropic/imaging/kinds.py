@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from micropic.domain.errors import NotAnImage
+from micropic.domain.errors import NotAnImage, TooMuchMemory
 
 
 class Kind(StrEnum):
@@ -104,3 +104,8 @@ def sniff(head: bytes) -> Kind:
     known = ", ".join(Kind)
     msg = f"The source is not a picture that can be decoded but {found}. Known are {known}."
     raise NotAnImage(msg)
+
+
+def no_memory() -> TooMuchMemory:
+    """Give the error for a picture that does not fit into the memory that a render may take."""
+    return TooMuchMemory("Rendering the picture takes more memory than render.max_memory allows.")

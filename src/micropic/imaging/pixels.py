@@ -93,12 +93,23 @@ def sharpen(pixels: Pixels, sigma: float) -> Pixels:
 
 def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
     """Bring RGB pixels from a profile to sRGB; with one that makes no sense they stay."""
-    image = to_vips(pixels)
-    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     try:
-        return from_vips(image.icc_transform("srgb", embedded=True, depth=8))
+        return by_profile(pixels, profile, pyvips.Interpretation.SRGB)
     except pyvips.Error:
         return pixels
+
+
+def by_profile(samples: npt.NDArray[np.uint8], profile: bytes, interpretation: str) -> Pixels:
+    """Bring samples of the colour space that `interpretation` names to sRGB.
+
+    Raises:
+        pyvips.Error: the profile is damaged, or is for another space.
+
+    """
+    image = _in_memory(samples).copy(interpretation=interpretation)
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    # The intent is the default, as in libvips' own thumbnails.
+    return from_vips(image.icc_transform("srgb", embedded=True, depth=8))
 
 
 def content_box(pixels: Pixels, tolerance: int) -> Box:

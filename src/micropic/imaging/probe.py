@@ -10,11 +10,11 @@ from typing import Any
 import pyvips
 from PIL import Image
 
-from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels, TooMuchMemory
+from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging import icc, ico, jpeg_header, svg
-from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, sniff
+from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, no_memory, sniff
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ Image.MAX_IMAGE_PIXELS = None  # `probe` has a limit of its own, and an error fo
 
 _MOST_SCANNED = 1_000_000_000
 """Pixels times scans in a JPEG: 20 scans of 50 megapixels, where encoders write 14 at most."""
+_MOST_REPEATED = 20_000
+"""Elements that an SVG may have drawn beyond those that stand in it: less than a second's work."""
+_DEEPEST = 2
+"""How many drawings may lie in one another by data URLs."""
 _ICC = "icc-profile-data"
 _RGB = {3, 4}
 """Bands: with alpha there is one more."""
@@ -96,12 +100,6 @@ def probe(data: bytes | memoryview, limits: Limits, depth: int = 0) -> Picture:
     if kind is Kind.SVG:
         _check_drawing(data, limits, depth)
     return picture
-
-
-_MOST_REPEATED = 20_000
-"""Elements that an SVG may have drawn beyond those that stand in it: less than a second's work."""
-_DEEPEST = 2
-"""How many drawings may lie in one another by data URLs."""
 
 
 def _check_drawing(data: bytes | memoryview, limits: Limits, depth: int) -> None:
@@ -158,11 +156,6 @@ def open_pillow(kind: Kind, data: bytes | memoryview) -> Image.Image:
 def broken(kind: Kind) -> BrokenImage:
     """Give the error for a damaged picture."""
     return BrokenImage(f"The {kind} picture is damaged or incomplete.")
-
-
-def no_memory() -> TooMuchMemory:
-    """Give the error for a picture that does not fit."""
-    return TooMuchMemory("Decoding the picture takes more memory than render.max_memory allows.")
 
 
 def lacks_memory(error: pyvips.Error) -> bool:

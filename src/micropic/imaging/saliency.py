@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from micropic.domain.geometry import ALIGNMENT, place_aligned
 from micropic.domain.model import Anchor, Box, FocusPoint, Size
-from micropic.imaging.pixels import Pixels
+from micropic.imaging.pixels import Pixels, size_of
 
 Map = npt.NDArray[np.float32]
 """H x W, float32, 0 and up."""
@@ -42,8 +42,7 @@ _FLOOR = 0.1
 
 def place_salient(pixels: Pixels, window: Size) -> Box:
     """Place the window over the part that stands out most."""
-    height, width = pixels.shape[:2]
-    picture = Size(width, height)
+    picture = size_of(pixels)
     if picture == window:
         return Box(0, 0, *window)
     salient = saliency(pixels)

@@ -1,4 +1,4 @@
-"""Decoding of every kind but plain JPEG: by libvips, or by Pillow where that has no loader."""
+"""Decoding of every kind but JPEG: by libvips, or by Pillow where that has no loader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from micropic.domain.errors import MicropicError
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import Kind, Limits
+from micropic.imaging.kinds import Kind, Limits, no_memory
 from micropic.imaging.pixels import Pixels, from_vips, to_vips, upright, without_idle_alpha
 from micropic.imaging.probe import (
     Picture,
@@ -23,7 +23,6 @@ from micropic.imaging.probe import (
     is_pillow,
     lacks_memory,
     load,
-    no_memory,
     open_pillow,
 )
 

@@ -1,6 +1,6 @@
 """The render process: one picture at a time, from a file in memory, until its socket closes.
 
-Run by `slots.py`, which describes the protocol, as
+Run by `render_process.py`, which describes the protocol, as
 `python -m micropic.imaging.worker CONTROL_FD BODY_FD MAX_MEMORY LIMITS`, the last as JSON.
 """
 

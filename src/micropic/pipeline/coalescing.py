@@ -6,11 +6,9 @@ import asyncio
 import time
 from dataclasses import replace
 
-from micropic.domain.errors import DeadlineExceeded, OriginRefused, OriginTimeout, RenderTimeout
+from micropic.domain.errors import OUT_OF_TIME, OriginRefused
 from micropic.domain.model import Headers, Preview, PreviewRequest
 from micropic.ports import Previewer
-
-_OUT_OF_TIME = (DeadlineExceeded, OriginTimeout, RenderTimeout)
 
 
 class _Work:
@@ -42,7 +40,7 @@ class Coalescing:
             return await self._wait(request.key, self._begin(request))
         try:
             preview = await self._wait(request.key, work)
-        except _OUT_OF_TIME:
+        except OUT_OF_TIME:
             # The work had the time of the caller that began it, which came earlier.
             if request.deadline <= time.monotonic():
                 raise

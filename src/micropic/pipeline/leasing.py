@@ -6,17 +6,9 @@ import time
 from dataclasses import replace
 
 from micropic.domain import freshness
-from micropic.domain.errors import (
-    DeadlineExceeded,
-    MicropicError,
-    OriginRefused,
-    OriginTimeout,
-    RenderTimeout,
-)
+from micropic.domain.errors import OUT_OF_TIME, MicropicError, OriginRefused, too_late
 from micropic.domain.model import CacheResult, Preview, PreviewRequest
 from micropic.ports import LeasingCache, Previewer
-
-_OUT_OF_TIME = (DeadlineExceeded, OriginTimeout, RenderTimeout)
 
 
 class Leasing:
@@ -36,7 +28,7 @@ class Leasing:
             return await self._inner.preview(request)
         try:
             leased = await self._cache.lease(request.key, request.deadline - time.monotonic())
-        except _OUT_OF_TIME:
+        except OUT_OF_TIME:
             # The holder had its own time, which may have begun earlier.
             if request.deadline <= time.monotonic():
                 raise
@@ -46,8 +38,7 @@ class Leasing:
             leased = None
         if leased is None:
             if request.deadline <= time.monotonic():
-                msg = "The preview could not be made in time; try again later."
-                raise DeadlineExceeded(msg)
+                raise too_late()
             return await self._inner.preview(request)
         if isinstance(leased, Preview):
             provenance = replace(leased.provenance, cache=CacheResult.MISS, collapsed=True)

@@ -15,7 +15,7 @@ import structlog
 from starlette.routing import BaseRoute
 
 from micropic.domain import headers, urls
-from micropic.domain.errors import DeadlineExceeded, MicropicError
+from micropic.domain.errors import MicropicError, too_late
 from micropic.domain.model import Headers, Mode, PreviewRequest
 from micropic.ports import Previewer
 from micropic.web import problems
@@ -82,35 +82,32 @@ class ProxyApp:
             return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
         private = False
         try:
-            request = self.read(scope)
+            client = _client(tuple(scope["headers"]))
+            request = self._read(scope, client)
             private = request.private
             with self._watches.watch(receive, self._options.timeout + _GRACE):
                 preview = await self._previewer.preview(request)
         except MicropicError as error:
             return problems.from_error(error, exchange.request_id, private=private)
         except TimeoutError:
-            late = DeadlineExceeded("The preview could not be made in time; try again later.")
-            return problems.from_error(late, exchange.request_id, private=private)
+            return problems.from_error(too_late(), exchange.request_id, private=private)
         except ClientGone:
             raise
         except Exception:  # noqa: BLE001 # a defect of ours is one 500, not a dead connection
             self._log.exception("defect", request_id=exchange.request_id)
             return problems.defect(exchange.request_id)
         exchange.cache = preview.provenance.cache.value
-        asked = _client(tuple(scope["headers"])).conditions
-        response = from_preview(preview, request, time.time(), asked)
+        response = from_preview(preview, request, time.time(), client.conditions)
         return response._replace(headers=response.headers + self._sharing)
 
-    def read(self, scope: Any) -> PreviewRequest:
+    def _read(self, scope: Any, client: _Client) -> PreviewRequest:
         """Read a request for a preview.
 
         Raises:
             BadRequest: it is not in the grammar.
-            LoopDetected: it has been here before.
 
         """
         options = self._options
-        client = _client(tuple(scope["headers"]))
         (transform, source, negotiated), key = _parse(
             scope["raw_path"], scope["query_string"], client.accept, options.grammar
         )
@@ -144,7 +141,12 @@ class _Client(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _client(fields: tuple[tuple[bytes, bytes], ...]) -> _Client:
-    """Read a request's header fields; those of a page's pictures are mostly the same."""
+    """Read a request's header fields; those of a page's pictures are mostly the same.
+
+    Raises:
+        LoopDetected: the request has been here before.
+
+    """
     forwarded = headers.forwardable(fields)
     return _Client(
         forwarded,

@@ -63,18 +63,21 @@ def from_preview(
 def _conditional(preview: Preview, fields: Fields, asked: Conditions) -> Response:
     modified, length = preview.source.last_modified, len(preview.body)
     if conditions.not_modified(asked, preview.etag, modified):
-        # What describes the body stays away (RFC 9110, 15.4.5).
-        return Response(304, [pair for pair in fields if not pair[0].startswith(b"content-")], b"")
+        return Response(304, _bodiless(fields), b"")
     try:
         part = conditions.byte_range(asked, preview.etag, modified, length)
     except NotSatisfiableError:
-        fields = [pair for pair in fields if not pair[0].startswith(b"content-")]
-        return Response(416, [*fields, (b"content-range", b"bytes */%d" % length)], b"")
+        where = (b"content-range", b"bytes */%d" % length)
+        return Response(416, [*_bodiless(fields), where], b"")
     if part is None:
         return Response(200, fields, preview.body)
-    where = b"bytes %d-%d/%d" % (*part, length)
-    body = preview.body[part.first : part.last + 1]
-    return Response(206, [*fields, (b"content-range", where)], body)
+    where = (b"content-range", b"bytes %d-%d/%d" % (*part, length))
+    return Response(206, [*fields, where], preview.body[part.first : part.last + 1])
+
+
+def _bodiless(fields: Fields) -> Fields:
+    """Leave out what describes a body (RFC 9110, 15.4.5)."""
+    return [pair for pair in fields if not pair[0].startswith(b"content-")]
 
 
 def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:

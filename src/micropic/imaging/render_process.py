@@ -1,0 +1,220 @@
+r"""A render process, as the service sees it.
+
+It is started by exec, with one end of a socket pair for control and a memory file for bodies.
+Control is one JSON object a line:
+
+```
+process -> us   {"ready": true}                                     once, after its start
+us -> process   {"transform": "fill/300/200/f=jpeg+png,g=smart,q=80", "length": 351588}
+process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview, in its place
+             or {"error": {"code": "broken_image", "detail": "..."}}
+```
+
+The source lies in the memory file from its beginning; the preview takes its place there. End
+of file on the socket means that the process died. Some libraries end it when they get no memory:
+GLib, librsvg and OpenBLAS do. What they wrote before tells that from a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+import sys
+from dataclasses import asdict
+from typing import Any, cast
+
+from micropic.domain import urls
+from micropic.domain.errors import (
+    MicropicError,
+    RenderCrashed,
+    RenderTimeout,
+    TooMuchMemory,
+    from_wire,
+)
+from micropic.domain.model import Transform
+from micropic.imaging import memory_file
+from micropic.imaging.kinds import Limits, no_memory
+
+_KEPT_BODY = 4 * 1024 * 1024
+"""Bytes of a memory file that stay allocated between two pictures."""
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 2.0
+_SAID = 4096
+"""Bytes of what a process wrote over a picture that are read if it died: the last ones."""
+_OUT_OF_MEMORY = re.compile(
+    r"failed to allocate|memory allocation|AllocError|bad_alloc|out of memory|MemoryError"
+    r"|Cannot allocate memory|unable to write to memory",
+    re.IGNORECASE,
+)
+"""What GLib, Rust, OpenBLAS, C++, libvips and Python say when they get none."""
+
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYTHON", "OPENBLAS_",
+                "COVERAGE_", "VIRTUAL_ENV")  # fmt: skip
+"""What a render process sees of the environment, by prefix: no secret of the service's."""
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1"}
+"""There are as many processes as can be of use: none is to have threads of its own."""
+
+_Reply = tuple[dict[str, Any], bytes]
+"""A line from a process, and the preview that it speaks of (empty if it speaks of none)."""
+
+
+class RenderProcess(asyncio.Protocol):
+    """One render process, from its start to its end."""
+
+    def __init__(self, body: int, words: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._body = body
+        self._words = words
+        self._received = bytearray()
+        self._used = 0
+        self._reply: asyncio.Future[_Reply] = loop.create_future()  # to its first word
+        self._transport: asyncio.Transport
+        self._process: asyncio.subprocess.Process
+        self._killed = False
+        self.gone: asyncio.Future[None] = loop.create_future()
+        self.said = ""
+        """Once it is gone: its last words."""
+
+    @classmethod
+    async def start(cls, max_memory: int, limits: Limits) -> RenderProcess:
+        """Start a process and wait until it takes pictures; `max_memory` in bytes.
+
+        Raises:
+            OSError: it cannot be started, or ends before it is ready.
+
+        """
+        ours, theirs = socket.socketpair()
+        body = os.memfd_create("micropic-render", os.MFD_CLOEXEC)
+        os.ftruncate(body, _KEPT_BODY)
+        words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
+        process = cls(body, words)
+        try:
+            arguments = (theirs.fileno(), body, max_memory, json.dumps(asdict(limits)))
+            process._process = await asyncio.create_subprocess_exec(  # its own class
+                sys.executable,
+                *("-P", "-m", "micropic.imaging.worker", *map(str, arguments)),
+                pass_fds=(theirs.fileno(), body),
+                env=_environment(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=words,
+                start_new_session=True,  # a Ctrl-C in the terminal is for the service, not for it
+            )
+        except BaseException:
+            ours.close()
+            os.close(body)
+            os.close(words)
+            raise
+        finally:
+            theirs.close()
+        await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                await process._reply
+        except (TimeoutError, RenderCrashed, TooMuchMemory) as error:
+            await process.stop()
+            msg = f"a render process ended, or hung, at its start: {process.said}"
+            raise OSError(msg) from error
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether it can be given a picture."""
+        return not (self._killed or self.gone.done())
+
+    def send(self, body: bytes | bytearray, transform: Transform) -> None:
+        """Hand a picture over."""
+        self._reply = asyncio.get_running_loop().create_future()
+        self._used = len(body)
+        memory_file.write(self._body, body)
+        request = {"transform": urls.build_transform(transform), "length": len(body)}
+        self._transport.write(json.dumps(request).encode() + b"\n")
+
+    async def receive(self, timeout: float) -> tuple[str, bytes]:
+        """Give the preview's media type and bytes; kill the process if that takes too long."""
+        try:
+            async with asyncio.timeout(timeout):
+                reply, preview = await self._reply
+        except TimeoutError:
+            self.kill()
+            msg = f"The picture could not be rendered within {max(timeout, 0):.1f} s."
+            raise RenderTimeout(msg) from None
+        if "error" in reply:
+            raise from_wire(reply["error"])
+        return reply["media_type"], preview
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._killed = True
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def stop(self) -> None:
+        """End the process: by closing its socket, or at once if it does not heed that."""
+        self._transport.close()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+    # --- asyncio.Protocol --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take our end of the socket pair."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what it says."""
+        self._received += data
+        if self._received.endswith(b"\n"):
+            line, self._received = self._received, bytearray()
+            try:
+                self._reply.set_result(self._take(json.loads(line)))
+            except (asyncio.InvalidStateError, ValueError, TypeError, OSError, MemoryError):
+                self.kill()  # it speaks out of turn, or nonsense: it is not to be trusted
+
+    def _take(self, reply: dict[str, Any]) -> _Reply:
+        """Take the preview out at once: when the process has died the memory file is gone."""
+        length = reply.get("length", 0)
+        preview = os.pread(self._body, length, 0)
+        if max(self._used, length) > _KEPT_BODY:
+            os.ftruncate(self._body, _KEPT_BODY)
+        if os.lseek(self._words, 0, os.SEEK_CUR):  # of no interest: the process lives
+            os.ftruncate(self._words, os.lseek(self._words, 0, os.SEEK_SET))
+        return reply, preview
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # however it ended
+        """Note its end, and what it said before."""
+        os.close(self._body)
+        written = os.lseek(self._words, 0, os.SEEK_CUR)
+        words = os.pread(self._words, _SAID, max(0, written - _SAID))
+        os.close(self._words)
+        self.said = words.decode(errors="replace")
+        self.gone.set_result(None)
+        if not self._reply.done():
+            self._reply.set_exception(_end(self.said))
+            self._reply.exception()  # seen: an idle process has nobody waiting
+
+
+def _end(said: str) -> MicropicError:
+    """Give the error for the end of a process, by its last words."""
+    if _OUT_OF_MEMORY.search(said):
+        return no_memory()
+    return RenderCrashed("The renderer crashed over this picture, which may be damaged.")
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
+    return kept | ONE_THREAD
