@@ -40,3 +40,9 @@ def test_an_error_crosses_a_process_boundary_whole(error: MicropicError) -> None
     assert type(again) is type(error)
     assert vars(again) == vars(error)
     assert str(again) == str(error) == error.detail
+
+
+def test_who_is_too_late_is_told_so_by_an_error_of_that_kind() -> None:
+    late = errors.too_late()
+    assert isinstance(late, errors.OUT_OF_TIME)
+    assert errors.from_wire(late.to_wire()).detail == late.detail != ""
