@@ -12,6 +12,7 @@ from tests.support.cluster import Cluster, StartCluster
 from tests.support.origin import Origin
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.service import Service, StartService
+from tests.support.shape import Shape
 from tests.support.shared_cache import SharedCache, StartSharedCache
 
 
@@ -82,6 +83,16 @@ def start_shared_cache(tmp_path: Path) -> Iterator[StartSharedCache]:
             return cache.start()
 
         yield start
+
+
+@pytest.fixture(params=["embedded", "distributed"])
+def shape(request: pytest.FixtureRequest) -> Shape:
+    """Give each shape in turn."""
+    shared, start = {
+        "embedded": ("service", "start_service"),
+        "distributed": ("cluster", "start_cluster"),
+    }[request.param]
+    return Shape(lambda: request.getfixturevalue(shared), request.getfixturevalue(start))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from micropic.domain.model import (
     Preview,
     PreviewRequest,
     Rendered,
+    SourceFacts,
     SourcePicture,
     SourceUrl,
     Transform,
@@ -28,8 +29,12 @@ class Previewer(Protocol):
 class Source(Protocol):
     """Where pictures come from."""
 
-    async def fetch(self, url: SourceUrl, headers: Headers, deadline: float) -> SourcePicture:
+    async def fetch(
+        self, url: SourceUrl, headers: Headers, deadline: float, known: SourceFacts | None = None
+    ) -> SourcePicture:
         """Get a picture's bytes before `deadline`, in seconds of the monotonic clock.
+
+        Where it is the one that is `known` still, the answer may be without a body.
 
         Raises:
             MicropicError: one of the `Origin...` and `Source...` errors.
@@ -54,7 +59,7 @@ class Renderer(Protocol):
 
 
 class Cache(Protocol):
-    """Keeps previews within bounds, least recently used out first.
+    """Keeps previews, and sources as previews of themselves, within bounds.
 
     A fault of the cache's is its own affair: it is logged, a `get` misses and a `put` keeps
     nothing.

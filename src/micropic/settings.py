@@ -66,6 +66,8 @@ _Origin = Annotated[
 ]
 _Quality = Annotated[int, Field(ge=1, le=100), Allowed("a whole number from 1 to 100")]
 _Seconds = Annotated[float, Field(gt=0, le=3600), Allowed("seconds, more than 0 and up to 3600")]
+_Age = Annotated[float, Field(ge=0, le=31_536_000), Allowed("seconds, up to a year")]
+_Share = Annotated[float, Field(ge=0, le=0.9), Allowed("a number from 0 to 0.9")]
 _Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
 _Text = Annotated[str, Allowed("text")]
 _Names = Annotated[
@@ -105,6 +107,10 @@ class ProxySettings(_Section):
         Literal["same-origin", "same-site", "cross-origin", ""],
         Allowed("same-origin, same-site, cross-origin or empty"),
     ] = Field("cross-origin", description="Cross-Origin-Resource-Policy of previews; empty: none")
+    reload_networks: _Networks = Field(
+        (),
+        description="networks whose clients may have the origin asked by Cache-Control: no-cache",
+    )
     max_in_flight: _AtLeastOne = Field(
         256, description="previews being made at once; one more is a 503"
     )
@@ -157,13 +163,26 @@ class PreviewerSettings(_Section):
 
 
 class CacheSettings(_Section):
-    """The previews that are kept."""
+    """The previews and sources that are kept."""
 
     dirname: Annotated[Path, Allowed("a directory")] = Field(
         Path("~/.cache/micropic"), description="directory of the cache"
     )
     size: _Bytes = Field(ByteSize(512 * 1024**2), description="what the cache may take on disk")
     entries: _Count = Field(0, description="how many previews the cache may hold; 0: no limit")
+    sources: _Share = Field(
+        0.5, description="share of cache.size for sources, so that another size needs no fetch"
+    )
+    min_age: _Age = Field(0.0, description="least time for which what is kept counts as fresh")
+    max_age: _Age = Field(
+        86_400.0, description="the most, and what counts where the origin says nothing"
+    )
+    stale_while_revalidate: _Age = Field(
+        60.0, description="for how long what is stale is answered with while it is renewed"
+    )
+    stale_if_error: _Age = Field(
+        86_400.0, description="for how long what is stale is answered with if the origin fails"
+    )
     negative_age: Annotated[float, Field(ge=0, le=3600), Allowed("seconds, up to 3600")] = Field(
         10.0, description="for how long a missing or broken source is not asked for again"
     )

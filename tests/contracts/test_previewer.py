@@ -26,11 +26,12 @@ from micropic.domain.errors import (
     OriginTimeout,
     RenderTimeout,
 )
+from micropic.domain.freshness import Policy
 from micropic.domain.model import CacheResult, PreviewRequest
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
-from micropic.pipeline.local import Local
+from micropic.pipeline.local import Fetching, Local
 from micropic.ports import Previewer
 from micropic.services.previewer import Worker
 from tests.support.origin import Origin, Reply
@@ -48,7 +49,7 @@ async def local() -> AsyncIterator[Previewer]:
     guard = AddressGuard([ip_network("127.0.0.0/8")])
     slots = SlotOptions(limits=Limits(pixels=1_000_000))
     async with HttpSource(guard, options) as source, RenderSlots(2, slots) as renderer:
-        yield Local(source, renderer)
+        yield Local(Fetching(source, Policy()), renderer)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["local", "amqp"])

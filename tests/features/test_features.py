@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +8,8 @@ from pytest_bdd import given, parsers, scenarios, then, when
 from tests.support.client import Answer
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
-from tests.support.service import Service, StartService
+from tests.support.service import Service
+from tests.support.shape import Shape
 
 scenarios(".")
 
@@ -30,22 +30,10 @@ class Story:
         return self.answers[-1]
 
 
-@dataclass(frozen=True)
-class Shape:
-    """One way to run micropic: how to get a shared service, and one with settings."""
-
-    shared: Callable[[], Service]
-    start: StartService
-
-
-@pytest.fixture(params=["embedded", "distributed"], autouse=True)
-def shape(request: pytest.FixtureRequest) -> Shape:
-    """Give each shape in turn."""
-    shared, start = {
-        "embedded": ("service", "start_service"),
-        "distributed": ("cluster", "start_cluster"),
-    }[request.param]
-    return Shape(lambda: request.getfixturevalue(shared), request.getfixturevalue(start))
+@pytest.fixture(autouse=True)
+def every_shape(shape: Shape) -> Shape:
+    """Run each scenario on every shape."""
+    return shape
 
 
 @given("a service", target_fixture="story")

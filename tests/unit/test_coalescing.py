@@ -9,7 +9,7 @@ import pytest
 from micropic.domain.errors import OriginRefused, OriginTimeout, Overloaded
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.urls import DEFAULT, build_path, parse_path
-from micropic.pipeline.admission import Admission
+from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.coalescing import Coalescing
 
 TRANSFORM, SOURCE, _ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
@@ -123,7 +123,7 @@ async def test_a_request_in_the_very_turn_of_a_timeout_does_not_spin() -> None:
 
 async def test_one_more_than_the_limit_is_refused_at_once() -> None:
     inner = Inner()
-    stack = Admission(2, inner)
+    stack = Admission(Gate(2), inner)
     tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(2)]
     await turns(lambda: len(inner.calls) == 2)
     with pytest.raises(Overloaded):

@@ -47,7 +47,7 @@ def test_where_a_preview_came_from_is_not_kept() -> None:
 def test_the_layout_is_the_one_that_is_described() -> None:
     head, body = pack(KEY, PREVIEW)
     magic, version, reserved, header_length, body_length = struct.unpack_from(">4sHHIQ", head)
-    assert (magic, version, reserved) == (b"MPIC", 2, 0)
+    assert (magic, version, reserved) == (b"MPIC", 3, 0)
     assert (header_length, body_length) == (len(head) - 52, len(body))
 
 

@@ -99,5 +99,4 @@ async def test_other_sources_are_not_blamed(now: list[float]) -> None:
         with pytest.raises(NotAnImage):
             await previewer.preview(request(f"/fill/30/20/h/{number}"))
     assert inner.calls == 10_003
-    assert len(previewer._errors) == 10_000
     assert now == [1000.0]

@@ -91,9 +91,9 @@ def test_the_cache_tells_what_it_did(
         (60.0, False, 1000.0, "public, max-age=60"),
         (60.0, False, 1010.5, "public, max-age=60"),
         (60.0, False, 1059.5, "public, max-age=60"),
-        (60.0, False, 1100.0, "no-store"),
-        (60.0, False, 900.0, "no-store"),
-        (0.0, False, 1000.0, "no-store"),
+        (60.0, False, 1100.0, "public, max-age=60"),
+        (60.0, False, 900.0, "public, max-age=60"),
+        (0.0, False, 1000.0, "no-cache"),
         (60.0, True, 1000.0, "private, no-store"),
     ],
 )

@@ -29,9 +29,13 @@ from micropic.domain.urls import (
     Grammar,
     build_path,
     build_transform,
+    is_source_key,
     parse_path,
     parse_source,
     parse_transform,
+    source_key,
+    source_of,
+    variant_key,
 )
 
 FILL = b"/fill/300/200/"
@@ -489,3 +493,11 @@ def test_different_transforms_have_different_keys(field: str) -> None:
     one = Transform(Mode.FILL, Size(3, 2), Anchor.NORTH, 5)
     other = replace(one, **{field: _OTHERS[field]})
     assert build_transform(one) != build_transform(other)
+
+
+def test_a_source_and_its_previews_have_keys_that_tell_the_source() -> None:
+    transform, source = parse(b"/fill/30/20/h/a%23b//c?x=1/2")
+    for key in (build_path(transform, source), source_key(source)):
+        assert source_of(key) == source_of(variant_key(key, "abc")) == str(source)
+    assert is_source_key(source_key(source))
+    assert not is_source_key(build_path(transform, source))

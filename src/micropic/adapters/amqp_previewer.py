@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from dataclasses import replace
 from typing import Self
 
 import structlog
@@ -85,7 +86,9 @@ class AmqpPreviewer:
         finally:
             del self._waiting[number]
             reply.cancel()
-        return messages.outcome_from_bytes(body)
+        preview = messages.outcome_from_bytes(body)
+        provenance = replace(preview.provenance, cache=request.forwarded)
+        return replace(preview, provenance=provenance)
 
     async def _send(
         self, channel: AbstractChannel, request: PreviewRequest, number: str, left: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from micropic.domain.model import Headers, Scheme, SourcePicture, SourceUrl
+from micropic.domain.model import Headers, Scheme, SourceFacts, SourcePicture, SourceUrl
 from micropic.ports import Source
 
 
@@ -14,6 +14,8 @@ class SourceByScheme:
     def __init__(self, sources: Mapping[Scheme, Source]) -> None:
         self._sources = sources
 
-    async def fetch(self, url: SourceUrl, headers: Headers, deadline: float) -> SourcePicture:
+    async def fetch(
+        self, url: SourceUrl, headers: Headers, deadline: float, known: SourceFacts | None = None
+    ) -> SourcePicture:
         """Fetch from the scheme's own source."""
-        return await self._sources[url.scheme].fetch(url, headers, deadline)
+        return await self._sources[url.scheme].fetch(url, headers, deadline, known)

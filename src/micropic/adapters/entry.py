@@ -3,12 +3,12 @@
 ```
 offset  bytes  what
 0       4      "MPIC"
-4       2      version of this format, 2
+4       2      version of this format, 3
 6       2      reserved, 0
 8       4      length of the header
 12      8      length of the body
 20      32     SHA-256 of header and body
-52             header: JSON with key, media_type, stored_at, etag, source
+52             header: JSON with key, media_type, stored_at, lifetime, etag, variant, source
                body
 ```
 
@@ -23,10 +23,9 @@ from dataclasses import fields
 
 import orjson
 
-from micropic.domain.freshness import lifetime
 from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
 
-VERSION = 2
+VERSION = 3
 
 _MAGIC = b"MPIC"
 _PREFIX = struct.Struct(">4sHHIQ32s")
@@ -45,7 +44,9 @@ def pack(key: str, preview: Preview) -> tuple[bytes, bytes]:
             "key": key,
             "media_type": preview.media_type,
             "stored_at": preview.stored_at,
+            "lifetime": preview.lifetime,
             "etag": preview.etag,
+            "variant": preview.variant,
             "source": facts,
         }
     )
@@ -78,10 +79,11 @@ def unpack(data: bytes) -> tuple[str, Preview]:
             body,
             meta["media_type"],
             meta["stored_at"],
-            lifetime(source),
+            meta["lifetime"],
             source,
             FROM_CACHE,
             meta["etag"],
+            meta["variant"],
         )
         return meta["key"], preview
     except (ValueError, TypeError, KeyError) as error:

@@ -90,8 +90,12 @@ class HttpSource:
         await self._session.close()
         await self._resolver.close()
 
-    async def fetch(self, url: SourceUrl, headers: Headers, deadline: float) -> SourcePicture:
+    async def fetch(
+        self, url: SourceUrl, headers: Headers, deadline: float, known: SourceFacts | None = None
+    ) -> SourcePicture:
         """Get a picture's bytes before `deadline`, in seconds of the monotonic clock.
+
+        Where the origin says that the picture is the one that is `known` still, there is no body.
 
         Raises:
             MicropicError: one of the `Origin...` and `Source...` errors.
@@ -99,7 +103,7 @@ class HttpSource:
         """
         try:
             async with asyncio.timeout(min(self._options.timeout, deadline - time.monotonic())):
-                return await self._follow(url, headers)
+                return await self._follow(url, headers, known)
         except TimeoutError:
             msg = f"{url.authority} did not answer in time. Is the server slow or down?"
             raise OriginTimeout(msg) from None
@@ -109,21 +113,23 @@ class HttpSource:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._failure(url, error) from error
 
-    async def _follow(self, url: SourceUrl, headers: Headers) -> SourcePicture:
+    async def _follow(
+        self, url: SourceUrl, headers: Headers, known: SourceFacts | None
+    ) -> SourcePicture:
         shareable = True
         for _ in range(self._options.max_redirects + 1):
             self._check_host(url)
             async with self._session.get(
                 URL(str(url), encoded=True),
-                headers=self._fields(headers),
+                headers=[*self._fields(headers), *_validators(known)],
                 allow_redirects=False,
             ) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
-                    picture = await self._read(url, response)
+                    picture = await self._read(url, response, known)
                     return picture if shareable else _unshared(picture)
                 # Where a redirect leads is as much a part of the answer as what is there.
-                shareable &= freshness.lifetime(_facts(response.headers)) > 0
+                shareable &= _may_be_kept(_facts(response.headers))
             target = _next_hop(url, location)
             if target.origin != url.origin:
                 headers = without_credentials(headers)
@@ -146,7 +152,11 @@ class HttpSource:
             fields.append(("user-agent", self._options.user_agent))
         return fields
 
-    async def _read(self, url: SourceUrl, response: aiohttp.ClientResponse) -> SourcePicture:
+    async def _read(
+        self, url: SourceUrl, response: aiohttp.ClientResponse, known: SourceFacts | None
+    ) -> SourcePicture:
+        if response.status == HTTPStatus.NOT_MODIFIED and known and _validators(known):
+            return SourcePicture(None, freshness.merged(known, _facts(response.headers)))
         if response.status != HTTPStatus.OK:
             raise _refusal(url, response)
         limit = self._options.max_bytes
@@ -166,7 +176,7 @@ class HttpSource:
         if not body:
             msg = f"{url.authority} answered with nothing."
             raise OriginFailed(msg)
-        return SourcePicture(body, _facts(response.headers, digest.hexdigest()))
+        return SourcePicture(bytes(body), _facts(response.headers, digest.hexdigest()))
 
     def _failure(self, url: SourceUrl, error: Exception) -> Exception:
         reason = "what it sent is not understood"
@@ -186,6 +196,18 @@ class HttpSource:
             reason = "the connection closed before the answer was whole"
         msg = f"{url.authority} cannot be fetched from: {reason}."
         return OriginFailed(msg)
+
+
+def _validators(known: SourceFacts | None) -> list[tuple[str, str]]:
+    """Give the fields that ask for a picture only if it has changed (RFC 9110, 13.1)."""
+    if known is None:
+        return []
+    fields = [("if-none-match", known.etag), ("if-modified-since", known.last_modified)]
+    return [(name, value) for name, value in fields if value]
+
+
+def _may_be_kept(facts: SourceFacts) -> bool:
+    return freshness.is_storable(facts) and freshness.lifetime(facts) > 0
 
 
 def _next_hop(url: SourceUrl, location: str) -> SourceUrl:

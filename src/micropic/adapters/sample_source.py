@@ -27,7 +27,13 @@ def _load(name: str) -> SourcePicture:
 class SampleSource:
     """Answers `sample:` sources."""
 
-    async def fetch(self, url: SourceUrl, headers: Headers, deadline: float) -> SourcePicture:  # noqa: ARG002 # nothing is asked of anyone
+    async def fetch(
+        self,
+        url: SourceUrl,
+        headers: Headers,  # noqa: ARG002 # nothing is asked of anyone
+        deadline: float,  # noqa: ARG002
+        known: SourceFacts | None = None,  # noqa: ARG002
+    ) -> SourcePicture:
         """Give a bundled picture.
 
         Raises:

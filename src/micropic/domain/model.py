@@ -180,8 +180,19 @@ class PreviewRequest:
     """A credential of the client's is among `headers`: the answer is for this client alone."""
     lease: str = ""
     """The shared cache's token for making this preview; empty where there is none."""
+    reload: bool = False
+    """The client wants the origin to be asked, whatever is kept (RFC 9111, section 5.2.1.4)."""
+    stale: Preview | None = None
+    """What a cache on the way has kept, but may not answer with as it is."""
+    recall: bool = False
+    """The shared cache has such a thing, which this process has not got from there yet."""
     deadline: float = float("inf")
     """When the answer is of no use any more, in seconds of the monotonic clock."""
+
+    @property
+    def forwarded(self) -> CacheResult:
+        """Why it went past the caches, once it has."""
+        return CacheResult.STALE if self.stale else CacheResult.MISS
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +213,8 @@ class SourceFacts:
 class SourcePicture:
     """A picture as its origin gave it."""
 
-    body: bytes | bytearray
+    body: bytes | None
+    """None: the origin says that the one that is known has not changed."""
     facts: SourceFacts
 
 
@@ -221,6 +233,8 @@ class CacheResult(StrEnum):
 
     HIT = "hit"
     MISS = "miss"
+    STALE = "stale"
+    """What was kept had to be revalidated."""
     BYPASS = "bypass"
 
 
@@ -231,12 +245,16 @@ class Provenance:
     cache: CacheResult = CacheResult.MISS
     collapsed: bool = False
     """This request waited for another one's work (RFC 9211, section 2.6)."""
+    detail: str = ""
+    """Why something stale was the answer, or that it was found `unchanged`."""
     queue: float = 0.0
     fetch: float = 0.0
     render: float = 0.0
 
 
 FROM_CACHE = Provenance(cache=CacheResult.HIT)
+UNCHANGED = "unchanged"
+"""What was kept turned out to be right still: nothing was rendered."""
 
 
 def strong_etag(body: bytes) -> str:
@@ -246,18 +264,23 @@ def strong_etag(body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """An encoded picture with all that is known of it."""
+    """An encoded picture with all that is known of it.
+
+    A source is kept as the preview of itself, with a key of its own (`urls.source_key`).
+    """
 
     body: bytes
     media_type: str
     stored_at: float
-    """When it was made, in seconds of the Unix epoch."""
+    """When its source was fetched or revalidated, in seconds of the Unix epoch."""
     lifetime: float
     """For how many seconds from then it is fresh."""
     source: SourceFacts = field(default_factory=SourceFacts)
     provenance: Provenance = field(default_factory=Provenance, compare=False)
     etag: str = ""
     """A strong validator of the body, quoted (RFC 9110, section 8.8.3)."""
+    variant: str = ""
+    """Which clients it is for, by `freshness.variant`; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ _MODES = {mode.encode(): mode for mode in Mode}
 
 _OPTIONS = re.compile(rb"[a-z]+=[^,]*(?:,[a-z]+=[^,]*)*")
 _DIGITS = re.compile(rb"[0-9]{1,9}")
+_SOURCE_KEY = "/source/"
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ENCODED_SCHEME = re.compile(rb"(?:https?|sample)%3a", re.IGNORECASE)
 _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
@@ -135,6 +136,26 @@ def build_path(transform: Transform, source: SourceUrl) -> str:
     Equal requests give equal paths: it is the normal form of a request.
     """
     return f"/{build_transform(transform)}/{source}"
+
+
+def source_key(source: SourceUrl) -> str:
+    """Give the key that the source itself is kept by, in the shape of a preview's."""
+    return f"{_SOURCE_KEY}0/0//{source}"
+
+
+def is_source_key(key: str) -> bool:
+    """Tell whether it is that of a source, not of a preview."""
+    return key.startswith(_SOURCE_KEY)
+
+
+def variant_key(key: str, variant: str) -> str:
+    """Give the key of what is kept for some clients only; no source has a `#` in it."""
+    return f"{key}#{variant}"
+
+
+def source_of(key: str) -> str:
+    """Give the source, as text, that a key of any kind is about."""
+    return key.split("/", 5)[-1].partition("#")[0]
 
 
 def parse_key(key: str) -> tuple[Transform, SourceUrl]:

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from micropic.domain.errors import Overloaded
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.ports import Previewer
 
 
-class Admission:
-    """Lets at most `limit` requests through at a time; one more is refused at once."""
+class Gate:
+    """Lets at most `limit` pass at a time."""
 
-    def __init__(self, limit: int, inner: Previewer) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._inside = 0
+
+    @contextmanager
+    def passed(self) -> Iterator[None]:
+        """Be inside.
+
+        Raises:
+            Overloaded: `limit` are inside already.
+
+        """
+        if self._inside >= self._limit:
+            msg = f"{self._limit} previews are being made already; try again in a moment."
+            raise Overloaded(msg)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+
+class Admission:
+    """Lets requests through a gate, which others may share; one too many is refused at once."""
+
+    def __init__(self, gate: Gate, inner: Previewer) -> None:
+        self._gate = gate
         self._inner = inner
-        self._in_flight = 0
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Ask the next previewer, if there is room.
 
         Raises:
-            Overloaded: `limit` requests are in flight already.
+            Overloaded: there is none.
 
         """
-        if self._in_flight >= self._limit:
-            msg = f"{self._limit} previews are being made already; try again in a moment."
-            raise Overloaded(msg)
-        self._in_flight += 1
-        try:
+        with self._gate.passed():
             return await self._inner.preview(request)
-        finally:
-            self._in_flight -= 1

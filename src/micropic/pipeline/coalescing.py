@@ -6,9 +6,13 @@ import asyncio
 import time
 from dataclasses import replace
 
+from micropic.domain import freshness
 from micropic.domain.errors import OUT_OF_TIME, OriginRefused
 from micropic.domain.model import Headers, Preview, PreviewRequest
 from micropic.ports import Previewer
+
+_Key = tuple[str, bool]
+"""A request's key, and whether it insists that the origin be asked."""
 
 
 class _Work:
@@ -31,15 +35,15 @@ class Coalescing:
 
     def __init__(self, inner: Previewer) -> None:
         self._inner = inner
-        self._under_way: dict[str, _Work] = {}
+        self._under_way: dict[_Key, _Work] = {}
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Join the work under way for an equal request, or begin it."""
-        work = self._under_way.get(request.key)
+        work = self._under_way.get(_key(request))
         if work is None or work.task.done():
-            return await self._wait(request.key, self._begin(request))
+            return await self._wait(_key(request), self._begin(request))
         try:
-            preview = await self._wait(request.key, work)
+            preview = await self._wait(_key(request), work)
         except OUT_OF_TIME:
             # The work had the time of the caller that began it, which came earlier.
             if request.deadline <= time.monotonic():
@@ -49,22 +53,22 @@ class Coalescing:
             if request.headers == work.headers:
                 raise
         else:
-            if preview.lifetime > 0:
+            if preview.lifetime > 0 and freshness.suits(preview, request.headers):
                 return replace(preview, provenance=replace(preview.provenance, collapsed=True))
         return await self._inner.preview(request)
 
     def _begin(self, request: PreviewRequest) -> _Work:
         work = _Work(asyncio.create_task(self._inner.preview(request)), request.headers)
-        self._under_way[request.key] = work
-        work.task.add_done_callback(lambda task: self._settle(request.key, work, task))
+        self._under_way[_key(request)] = work
+        work.task.add_done_callback(lambda task: self._settle(_key(request), work, task))
         return work
 
-    def _settle(self, key: str, work: _Work, task: asyncio.Task[Preview]) -> None:
+    def _settle(self, key: _Key, work: _Work, task: asyncio.Task[Preview]) -> None:
         self._forget(key, work)
         if not task.cancelled():
             task.exception()  # seen: where no waiter is left, nobody is to be told of it
 
-    async def _wait(self, key: str, work: _Work) -> Preview:
+    async def _wait(self, key: _Key, work: _Work) -> Preview:
         work.waiters += 1
         try:
             return await asyncio.shield(work.task)
@@ -74,6 +78,10 @@ class Coalescing:
                 self._forget(key, work)
                 work.task.cancel()
 
-    def _forget(self, key: str, work: _Work) -> None:
+    def _forget(self, key: _Key, work: _Work) -> None:
         if self._under_way.get(key) is work:
             del self._under_way[key]
+
+
+def _key(request: PreviewRequest) -> _Key:
+    return request.key, request.reload

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from micropic.domain import freshness
+from micropic.domain import freshness, urls
 from micropic.domain.errors import OUT_OF_TIME, MicropicError, OriginRefused, too_late
 from micropic.domain.model import CacheResult, Preview, PreviewRequest
+from micropic.pipeline.caching import may_keep
 from micropic.ports import LeasingCache, Previewer
 
 
@@ -24,7 +25,7 @@ class Leasing:
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Ask the next previewer, unless another caller's work gives the answer."""
-        if request.private:
+        if request.private or request.reload:
             return await self._inner.preview(request)
         try:
             leased = await self._cache.lease(request.key, request.deadline - time.monotonic())
@@ -39,6 +40,8 @@ class Leasing:
         if leased is None:
             if request.deadline <= time.monotonic():
                 raise too_late()
+            return await self._inner.preview(request)
+        if isinstance(leased, Preview) and not freshness.suits(leased, request.headers):
             return await self._inner.preview(request)
         if isinstance(leased, Preview):
             provenance = replace(leased.provenance, cache=CacheResult.MISS, collapsed=True)
@@ -68,7 +71,9 @@ class LeaseKeeping:
         except BaseException as error:
             await _fail(self._cache, request, error)
             raise
-        if freshness.remaining(preview, time.time()) > 0:
+        if may_keep(preview):
+            if preview.variant:
+                await self._cache.put(urls.variant_key(request.key, preview.variant), preview)
             await self._cache.put(request.key, preview, request.lease)
         else:
             await _fail(self._cache, request, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 
 from micropic.domain.errors import (
     BrokenImage,
@@ -14,6 +13,7 @@ from micropic.domain.errors import (
     TooManyPixels,
 )
 from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.recent import Recent
 from micropic.ports import Previewer
 
 _LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
@@ -31,28 +31,21 @@ class RememberedErrors:
     """
 
     def __init__(self, seconds: float, inner: Previewer) -> None:
-        self._seconds = seconds
         self._inner = inner
-        self._errors: OrderedDict[str, tuple[MicropicError, float]] = OrderedDict()
+        self._errors: Recent[MicropicError] = Recent(seconds, _MOST)
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Raise what is remembered of the source, or ask the next previewer."""
         source = str(request.source)
-        error, until = self._errors.get(source, (None, 0.0))
-        if error is not None and time.monotonic() < until:
+        error = self._errors.get(source, time.monotonic())
+        if error is not None and not request.reload:
             raise error.with_traceback(None)
         try:
             return await self._inner.preview(request)
         except MicropicError as error:
             if _lasts(error):
-                self._remember(source, error)
+                self._errors.add(source, error, time.monotonic())
             raise
-
-    def _remember(self, source: str, error: MicropicError) -> None:
-        self._errors.pop(source, None)
-        self._errors[source] = (error, time.monotonic() + self._seconds)
-        if len(self._errors) > _MOST:
-            self._errors.popitem(last=False)
 
 
 def _lasts(error: MicropicError) -> bool:

@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from micropic.adapters.disk_cache import DiskCache
+from micropic.adapters.levels import Levels
 from micropic.adapters.wire.limits import (
     MAX_BODY,
     MAX_INLINE,
@@ -61,7 +62,7 @@ class CacheServer:
 
     """
 
-    def __init__(self, cache: DiskCache, host: str, port: int) -> None:
+    def __init__(self, cache: DiskCache | Levels, host: str, port: int) -> None:
         self._leases = Leases()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_ONCE)
@@ -92,7 +93,7 @@ class CacheServer:
 class CacheService(cache_pb2_grpc.CacheServicer):
     """Answers the calls of `proto/micropic/v1/cache.proto`."""
 
-    def __init__(self, cache: DiskCache, leases: Leases) -> None:
+    def __init__(self, cache: DiskCache | Levels, leases: Leases) -> None:
         self._cache = cache
         self._leases = leases
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, NamedTuple
 
 import structlog
 from starlette.routing import BaseRoute
 
-from micropic.domain import headers, urls
+from micropic.domain import freshness, headers, urls
 from micropic.domain.errors import MicropicError, too_late
 from micropic.domain.model import Headers, Mode, PreviewRequest
 from micropic.ports import Previewer
@@ -31,7 +32,6 @@ _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
 _LONGEST_ACCEPT = 1024
 """Bytes of an Accept field that are looked at; browsers send some 150."""
-_ONLY_IF_CACHED = b"only-if-cached"
 _GRACE = 0.2
 """Seconds past the deadline in which whoever ran out of time may say so itself."""
 
@@ -44,6 +44,8 @@ class ProxyOptions:
     timeout: float
     """Seconds for a whole request."""
     credential_hosts: Sequence[str] = ()
+    reload_networks: Sequence[IPv4Network | IPv6Network] = ()
+    """Whose clients may have the origin asked by `Cache-Control: no-cache`."""
     sharing: Sharing = field(default_factory=Sharing)
 
 
@@ -122,8 +124,18 @@ class ProxyApp:
             only_if_cached=client.only_if_cached,
             headers=client.headers if private else client.public_headers,
             private=private,
+            reload=client.no_cache and self._may_reload(scope),
             deadline=time.monotonic() + options.timeout,
         )
+
+    def _may_reload(self, scope: Any) -> bool:
+        """Tell whether the client may have the origin asked, whatever is kept."""
+        host, _ = scope["client"] or ("", 0)
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._options.reload_networks)
 
 
 class _Client(NamedTuple):
@@ -136,6 +148,7 @@ class _Client(NamedTuple):
     has_credentials: bool
     accept: bytes
     only_if_cached: bool
+    no_cache: bool
     conditions: Conditions
 
 
@@ -148,12 +161,15 @@ def _client(fields: tuple[tuple[bytes, bytes], ...]) -> _Client:
 
     """
     forwarded = headers.forwardable(fields)
+    said = headers.field(fields, b"cache-control").decode("latin-1")
+    directives = freshness.parse_cache_control(said)
     return _Client(
         forwarded,
         headers.without_credentials(forwarded),
         headers.carries_credentials(forwarded),
         headers.field(fields, b"accept")[:_LONGEST_ACCEPT],
-        _ONLY_IF_CACHED in headers.field(fields, b"cache-control"),
+        "only-if-cached" in directives,
+        "no-cache" in directives,
         conditions(fields),
     )
 

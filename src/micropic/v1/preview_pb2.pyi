@@ -27,30 +27,36 @@ class SourceFacts(_message.Message):
     def __init__(self, etag: _Optional[str] = ..., last_modified: _Optional[str] = ..., cache_control: _Optional[str] = ..., expires: _Optional[str] = ..., date: _Optional[str] = ..., age: _Optional[str] = ..., vary: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class Preview(_message.Message):
-    __slots__ = ("body", "media_type", "stored_at", "source", "timing", "etag")
+    __slots__ = ("body", "media_type", "stored_at", "source", "timing", "etag", "lifetime", "variant")
     BODY_FIELD_NUMBER: _ClassVar[int]
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     STORED_AT_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
     body: bytes
     media_type: str
     stored_at: float
     source: SourceFacts
     timing: Timing
     etag: str
-    def __init__(self, body: _Optional[bytes] = ..., media_type: _Optional[str] = ..., stored_at: _Optional[float] = ..., source: _Optional[_Union[SourceFacts, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    lifetime: float
+    variant: str
+    def __init__(self, body: _Optional[bytes] = ..., media_type: _Optional[str] = ..., stored_at: _Optional[float] = ..., source: _Optional[_Union[SourceFacts, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., etag: _Optional[str] = ..., lifetime: _Optional[float] = ..., variant: _Optional[str] = ...) -> None: ...
 
 class Timing(_message.Message):
-    __slots__ = ("queue", "fetch", "render")
+    __slots__ = ("queue", "fetch", "render", "detail")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     FETCH_FIELD_NUMBER: _ClassVar[int]
     RENDER_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     queue: float
     fetch: float
     render: float
-    def __init__(self, queue: _Optional[float] = ..., fetch: _Optional[float] = ..., render: _Optional[float] = ...) -> None: ...
+    detail: str
+    def __init__(self, queue: _Optional[float] = ..., fetch: _Optional[float] = ..., render: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Problem(_message.Message):
     __slots__ = ("code", "detail", "status", "headers", "retry_after")

@@ -16,20 +16,24 @@ class Header(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class PreviewRequest(_message.Message):
-    __slots__ = ("key", "headers", "private", "time_left", "lease", "sent_at")
+    __slots__ = ("key", "headers", "private", "time_left", "lease", "sent_at", "reload", "recall")
     KEY_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
     PRIVATE_FIELD_NUMBER: _ClassVar[int]
     TIME_LEFT_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     SENT_AT_FIELD_NUMBER: _ClassVar[int]
+    RELOAD_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
     key: str
     headers: _containers.RepeatedCompositeFieldContainer[Header]
     private: bool
     time_left: float
     lease: str
     sent_at: float
-    def __init__(self, key: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., private: _Optional[bool] = ..., time_left: _Optional[float] = ..., lease: _Optional[str] = ..., sent_at: _Optional[float] = ...) -> None: ...
+    reload: bool
+    recall: bool
+    def __init__(self, key: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., private: _Optional[bool] = ..., time_left: _Optional[float] = ..., lease: _Optional[str] = ..., sent_at: _Optional[float] = ..., reload: _Optional[bool] = ..., recall: _Optional[bool] = ...) -> None: ...
 
 class PreviewReply(_message.Message):
     __slots__ = ("preview", "problem")

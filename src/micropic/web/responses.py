@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from micropic.domain.freshness import remaining
+from micropic.domain.freshness import parse_cache_control, remaining, varies_by
+from micropic.domain.headers import CREDENTIALS
 from micropic.domain.model import CacheResult, Format, Preview, PreviewRequest
 from micropic.web import conditions
 from micropic.web.conditions import Conditions, NotSatisfiableError
@@ -16,10 +17,12 @@ from micropic.web.conditions import Conditions, NotSatisfiableError
 Fields = list[tuple[bytes, bytes]]
 
 _EXTENSIONS = {known.media_type: known.value for known in Format} | {"image/jpeg": "jpg"}
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _CACHE_STATUS = {
     CacheResult.HIT: b"micropic; hit",
     CacheResult.MISS: b"micropic; fwd=miss",
+    CacheResult.STALE: b"micropic; fwd=stale",
     CacheResult.BYPASS: b"micropic; fwd=bypass",
 }
 
@@ -88,14 +91,16 @@ def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:
             request.source.target,
             preview.etag,
             preview.source.last_modified,
-            negotiated=media_type in request.negotiated,
+            _vary(preview, negotiated=media_type in request.negotiated),
         ),
-        (b"cache-control", _cache_control(preview, request, left)),
+        (b"cache-control", _cache_control(preview, private=request.private)),
         (b"cache-status", _cache_status(preview, left)),
     ]
-    if preview.provenance.cache is CacheResult.HIT:
+    age, provenance = int(max(0, now - preview.stored_at)), preview.provenance
+    if age or provenance.cache is CacheResult.HIT:
+        fields.append((b"age", b"%d" % age))
+    if provenance.cache is CacheResult.HIT or provenance.detail:
         fields.append((b"test-previewlocation", b"cache"))
-        fields.append((b"age", b"%d" % max(0, now - preview.stored_at)))
     else:
         fields.append((b"test-previewlocation", b"previewer"))
         fields.append((b"server-timing", _server_timing(preview)))
@@ -104,7 +109,7 @@ def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:
 
 @lru_cache(maxsize=2048)
 def _lasting(
-    media_type: str, target: str, etag: str, last_modified: str | None, *, negotiated: bool
+    media_type: str, target: str, etag: str, last_modified: str | None, vary: str
 ) -> Fields:
     """Give the fields that are the same whenever a preview is asked for."""
     fields = [
@@ -117,16 +122,34 @@ def _lasting(
         fields.append((b"etag", etag.encode()))
     if last_modified and conditions.http_date(last_modified):
         fields.append((b"last-modified", last_modified.encode("latin-1")))
-    if negotiated:
-        fields.append((b"vary", b"Accept"))
+    if vary:
+        fields.append((b"vary", vary.encode("latin-1")))
     return fields
 
 
-def _cache_control(preview: Preview, request: PreviewRequest, left: float) -> bytes:
-    if request.private:
+def _vary(preview: Preview, *, negotiated: bool) -> str:
+    """Name what the answer was chosen by, here and at the origin (RFC 9110, 12.5.5)."""
+    names = varies_by(preview.source.vary) if preview.variant else []
+    seen = [name for name in names if name not in CREDENTIALS and _FIELD_NAME.fullmatch(name)]
+    return ", ".join(["Accept", *seen] if negotiated else seen)
+
+
+def _cache_control(preview: Preview, *, private: bool) -> bytes:
+    if private:
         return b"private, no-store"
-    # What is left is told by this and Age together (RFC 9111, 4.2).
-    return b"public, max-age=%d" % preview.lifetime if left > 0 else b"no-store"
+    return _shared_cache_control(preview.source.cache_control, preview.lifetime)
+
+
+@lru_cache(maxsize=2048)
+def _shared_cache_control(said: str | None, lifetime: float) -> bytes:
+    """Tell what a cache may do; what is left is told by this and Age together (RFC 9111, 4.2)."""
+    directives = parse_cache_control(said)
+    if "no-store" in directives or "private" in directives:
+        return b"no-store"
+    if not lifetime:
+        return b"no-cache"
+    strict = b", must-revalidate" if "must-revalidate" in directives else b""
+    return b"public, max-age=%d%s" % (lifetime, strict)
 
 
 def _cache_status(preview: Preview, left: float) -> bytes:
@@ -134,9 +157,10 @@ def _cache_status(preview: Preview, left: float) -> bytes:
     provenance = preview.provenance
     status = _CACHE_STATUS[provenance.cache]
     if provenance.cache is CacheResult.HIT:
-        return b"%s; ttl=%d" % (status, left)
-    # 2.6: it speaks of what was forwarded
-    return status + b"; collapsed" if provenance.collapsed else status
+        status += b"; ttl=%d" % left
+    elif provenance.collapsed:  # 2.6: it speaks of what was forwarded
+        status += b"; collapsed"
+    return status + f"; detail={provenance.detail}".encode() if provenance.detail else status
 
 
 def _server_timing(preview: Preview) -> bytes:

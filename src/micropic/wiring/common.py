@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from socket import socket
 
@@ -15,8 +15,10 @@ from micropic.adapters.address_guard import AddressGuard
 from micropic.adapters.by_scheme import SourceByScheme
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.http_source import HttpSource, HttpSourceOptions
+from micropic.adapters.levels import Levels
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
+from micropic.domain.freshness import Policy
 from micropic.domain.model import Scheme
 from micropic.domain.options import Defaults
 from micropic.domain.urls import Grammar
@@ -24,6 +26,8 @@ from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.caching import Keeping, Lookup
+from micropic.pipeline.only_if_cached import OnlyIfCached
+from micropic.pipeline.stale import StaleIfError, StaleWhileRevalidate
 from micropic.ports import Previewer, Source
 from micropic.services.health import Health, health_routes
 from micropic.services.proxy import ProxyApp, ProxyOptions
@@ -67,12 +71,35 @@ def slots(settings: Settings) -> int:
     return settings.render.slots or cores() + 1
 
 
-def disk_cache(settings: Settings) -> DiskCache:
-    """Open the cache directory."""
+def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
+    """Open the cache directory, until `stack` is closed."""
     cache = settings.cache
     # Unlike that of Path this takes a user whom nobody knows for a name.
     directory = Path(os.path.expanduser(cache.dirname))  # noqa: PTH111
-    return DiskCache(directory, cache.size, cache.entries or None)
+    for_sources = int(cache.size * cache.sources)
+    previews = DiskCache(directory, cache.size - for_sources, cache.entries or None)
+    stack.callback(previews.close)
+    sources = DiskCache(directory / "sources", for_sources)
+    stack.callback(sources.close)
+    return Levels(previews, sources)
+
+
+def policy(settings: Settings) -> Policy:
+    """Give what is made of what origins say of freshness."""
+    cache = settings.cache
+    return Policy(
+        min_age=cache.min_age,
+        max_age=cache.max_age,
+        stale_while_revalidate=cache.stale_while_revalidate,
+        stale_if_error=cache.stale_if_error,
+    )
+
+
+def stale_or(settings: Settings, inner: Previewer) -> Previewer:
+    """Answer with what is stale where that is allowed, else ask `inner` unless told not to."""
+    rules = policy(settings)
+    if_error = StaleIfError(rules, settings.cache.negative_age, inner)
+    return StaleWhileRevalidate(rules, settings.proxy.timeout, OnlyIfCached(if_error))
 
 
 async def source(settings: Settings, stack: AsyncExitStack) -> Source:
@@ -142,6 +169,7 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
         ),
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,
+        reload_networks=settings.proxy.reload_networks,
         sharing=Sharing(settings.proxy.allow_origin, settings.proxy.resource_policy),
     )
 

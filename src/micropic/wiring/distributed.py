@@ -7,13 +7,12 @@ from contextlib import AsyncExitStack
 from micropic.adapters.amqp_link import Broker
 from micropic.adapters.amqp_previewer import AmqpPreviewer
 from micropic.adapters.grpc_cache import GrpcCache
-from micropic.pipeline.admission import Admission
+from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.bypass import PrivateBypass
-from micropic.pipeline.caching import Lookup
+from micropic.pipeline.caching import Lookup, Recall
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.leasing import LeaseKeeping, Leasing
-from micropic.pipeline.local import Local
-from micropic.pipeline.only_if_cached import OnlyIfCached
+from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.services.cache import CacheServer
 from micropic.services.health import Health
@@ -39,9 +38,11 @@ async def run_proxy(settings: Settings) -> None:
         sockets = common.proxy_sockets(settings)
         cache = await stack.enter_async_context(_shared_cache(settings))
         workers = await stack.enter_async_context(AmqpPreviewer(_broker(settings)))
-        limited = Admission(settings.proxy.max_in_flight, workers)
+        limited = Admission(Gate(settings.proxy.max_in_flight), workers)
         made = RememberedErrors(settings.cache.negative_age, Leasing(cache, limited))
-        shared = common.in_memory(settings, Coalescing(Lookup(cache, OnlyIfCached(made))))
+        shared = common.in_memory(
+            settings, Coalescing(Lookup(cache, common.stale_or(settings, made)))
+        )
         previewer = PrivateBypass(shared=shared, private=limited)
         health = Health({"broker": lambda: workers.ready}, {"cache": lambda: cache.trouble})
         await common.serve_previews(settings, sockets, previewer, health)
@@ -57,11 +58,16 @@ async def run_previewer(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         at = common.health_socket(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
-        source = await common.source(settings, stack)
+        fetching = Fetching(await common.source(settings, stack), common.policy(settings))
         cache = await stack.enter_async_context(_shared_cache(settings))
-        local = LeaseKeeping(cache, Local(source, renderer))
+        leased = Leasing(cache, LeaseKeeping(cache, fetching))
+        local = Local(Lookup(cache, Coalescing(leased)), renderer)
+        previewer = PrivateBypass(
+            shared=LeaseKeeping(cache, Recall(cache, local)),
+            private=Local(fetching, renderer),
+        )
         prefetch = settings.amqp.prefetch or common.slots(settings) + _FETCHES_AHEAD
-        worker = await stack.enter_async_context(Worker(_broker(settings), local, prefetch))
+        worker = await stack.enter_async_context(Worker(_broker(settings), previewer, prefetch))
         ready = {"renderer": lambda: renderer.ready, "broker": lambda: worker.ready}
         health = Health(ready, {"cache": lambda: cache.trouble})
         await common.serve_health(at, health, f"works for {settings.amqp.host}")
@@ -77,8 +83,7 @@ async def run_cache(settings: Settings) -> None:
     """
     async with AsyncExitStack() as stack:
         at = common.health_socket(settings)
-        cache = common.disk_cache(settings)
-        stack.callback(cache.close)
+        cache = common.disk_cache(settings, stack)
         server = CacheServer(cache, settings.grpc.host, settings.grpc.port)
         await stack.enter_async_context(server)
         told = f"keeps previews for {settings.grpc.host}:{server.port}"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from micropic.adapters.disk_cache import DiskCache
-from micropic.pipeline.admission import Admission
+from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.bypass import PrivateBypass
 from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
-from micropic.pipeline.local import Local
-from micropic.pipeline.only_if_cached import OnlyIfCached
+from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.remembered_errors import RememberedErrors
-from micropic.ports import Previewer
+from micropic.ports import Cache, Previewer
 from micropic.services.health import Health
 from micropic.settings import Settings
 from micropic.wiring import common
@@ -29,16 +27,19 @@ async def run_embedded(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         sockets = common.proxy_sockets(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
-        cache = common.disk_cache(settings)
-        stack.callback(cache.close)
-        source = await common.source(settings, stack)
-        local = Admission(settings.proxy.max_in_flight, Local(source, renderer))
-        previewer = PrivateBypass(shared=_shared(settings, cache, local), private=local)
+        cache = common.disk_cache(settings, stack)
+        fetching = Fetching(await common.source(settings, stack), common.policy(settings))
+        sources = Lookup(cache, Coalescing(Keeping(cache, fetching)))
+        gate = Gate(settings.proxy.max_in_flight)
+        previewer = PrivateBypass(
+            shared=_shared(settings, cache, Admission(gate, Local(sources, renderer))),
+            private=Admission(gate, Local(fetching, renderer)),
+        )
         health = Health({"renderer": lambda: renderer.ready})
         await common.serve_previews(settings, sockets, previewer, health)
 
 
-def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer:
+def _shared(settings: Settings, cache: Cache, inner: Previewer) -> Previewer:
     """Stack what many clients share.
 
     Both look-ups stand before the joining, so that a hit costs no task. What is made is on disk
@@ -46,4 +47,4 @@ def _shared(settings: Settings, cache: DiskCache, inner: Previewer) -> Previewer
     neither the one nor the other.
     """
     made = RememberedErrors(settings.cache.negative_age, Coalescing(Keeping(cache, inner)))
-    return common.in_memory(settings, Lookup(cache, OnlyIfCached(made)))
+    return common.in_memory(settings, Lookup(cache, common.stale_or(settings, made)))

@@ -7,7 +7,6 @@ from dataclasses import fields
 
 from micropic.domain import errors, headers, urls
 from micropic.domain.errors import MicropicError
-from micropic.domain.freshness import lifetime
 from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFacts
 from micropic.v1 import preview_pb2, request_pb2
 
@@ -23,9 +22,14 @@ def preview_to_message(preview: Preview) -> preview_pb2.Preview:
         stored_at=preview.stored_at,
         source=preview_pb2.SourceFacts(**{name: getattr(source, name) for name in _FACTS}),
         timing=preview_pb2.Timing(
-            queue=provenance.queue, fetch=provenance.fetch, render=provenance.render
+            queue=provenance.queue,
+            fetch=provenance.fetch,
+            render=provenance.render,
+            detail=provenance.detail,
         ),
         etag=preview.etag,
+        lifetime=preview.lifetime,
+        variant=preview.variant,
     )
 
 
@@ -35,15 +39,22 @@ def preview_from_message(
     """Make a preview again; `provenance` where it is not what the message says."""
     # An optional field that was not set is None here, not empty.
     facts = {field.name: value for field, value in message.source.ListFields()}
-    source, timing = SourceFacts(**facts), message.timing
+    source = SourceFacts(**facts)
     return Preview(
         message.body,
         message.media_type,
         message.stored_at,
-        lifetime(source),
+        message.lifetime,
         source,
-        provenance or Provenance(queue=timing.queue, fetch=timing.fetch, render=timing.render),
+        provenance or _provenance(message.timing),
         message.etag,
+        message.variant,
+    )
+
+
+def _provenance(timing: preview_pb2.Timing) -> Provenance:
+    return Provenance(
+        queue=timing.queue, fetch=timing.fetch, render=timing.render, detail=timing.detail
     )
 
 
@@ -71,6 +82,8 @@ def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
         time_left=request.deadline - time.monotonic(),
         lease=request.lease,
         sent_at=time.time(),
+        reload=request.reload,
+        recall=request.stale is not None,
     )
 
 
@@ -91,6 +104,8 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
         headers=fields,
         private=message.private or headers.carries_credentials(fields),
         lease=message.lease,
+        reload=message.reload,
+        recall=message.recall,
         deadline=time.monotonic() + message.time_left - on_its_way,
     )
 

@@ -1,0 +1,33 @@
+"""What has happened of late, for some time and within bounds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class Recent(Generic[V]):
+    """Remembers the `most` newest values, each for `seconds` by the caller's clock."""
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._values: OrderedDict[str, tuple[V, float]] = OrderedDict()
+
+    def get(self, key: str, now: float) -> V | None:
+        """Give what is remembered of `key` at `now`."""
+        value, until = self._values.get(key, (None, 0.0))
+        return value if now < until else None
+
+    def add(self, key: str, value: V, now: float) -> None:
+        """Remember `value`, in the place of an older one."""
+        self._values.pop(key, None)
+        self._values[key] = (value, now + self._seconds)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Forget what is remembered of `key`, if anything is."""
+        self._values.pop(key, None)

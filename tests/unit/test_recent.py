@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from micropic.domain.recent import Recent
+
+
+def test_a_value_is_remembered_for_its_time() -> None:
+    recent: Recent[str] = Recent(10, 5)
+    recent.add("a", "x", 100)
+    assert [recent.get("a", now) for now in (100, 109.9, 110)] == ["x", "x", None]
+    assert recent.get("b", 100) is None
+
+
+def test_the_oldest_goes_first_and_a_new_one_takes_its_place() -> None:
+    recent: Recent[int] = Recent(10, 2)
+    for number, key in enumerate("abac"):
+        recent.add(key, number, 100)
+    assert [recent.get(key, 100) for key in "abc"] == [2, None, 3]
+
+
+def test_what_is_forgotten_is_not_remembered() -> None:
+    recent: Recent[int] = Recent(10, 2)
+    recent.add("a", 1, 100)
+    recent.forget("a")
+    recent.forget("b")
+    assert recent.get("a", 100) is None
