@@ -26,7 +26,7 @@ from micropic.domain.errors import BadRequest, MicropicError
 from micropic.domain.model import Size
 from micropic.domain.options import Defaults
 from micropic.imaging import extras
-from micropic.services import logs
+from micropic.services import logs, operating
 from micropic.services.warmer import Plan
 from micropic.wiring import embedded
 
@@ -62,7 +62,9 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--config` and a flag for every setting."""
     knobs = {f"{knob.section}_{knob.key}": knob for knob in settings.knobs()}
 
-    def run(config: Path | None, **values: str | None) -> None:
+    def run(ctx: typer.Context, config: Path | None, **values: str | None) -> None:
+        if ctx.invoked_subcommand is not None:
+            return  # it has options of its own
         flags = {knobs[name].name: value for name, value in values.items() if value is not None}
         try:
             loaded, notes = settings.load(config, os.environ, flags)
@@ -71,6 +73,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
         command(loaded, notes)
 
     parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
         _option("config", Path | None, "--config", "FILE", "YAML file with settings."),
         *(
             _option(name, str | None, knob.flag, knob.section.upper(), _help(knob))
@@ -118,11 +121,67 @@ def previewer(loaded: settings.Settings, notes: list[str]) -> None:
     _run(_distributed().run_previewer, loaded, notes)
 
 
-@app.command()
+cache_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app.add_typer(cache_app, name="cache")
+
+
+@cache_app.callback(invoke_without_command=True)
 @_with_settings
 def cache(loaded: settings.Settings, notes: list[str]) -> None:
-    """Run the cache that proxies and previewers share."""
+    """Run the cache that proxies and previewers share, or tell how full one is (stats)."""
     _run(_distributed().run_cache, loaded, notes)
+
+
+@cache_app.command()
+def stats(
+    at: Annotated[
+        str, typer.Option(help="The health port of `micropic serve` or `micropic cache`.")
+    ] = "http://localhost:8000",
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Tell how full the cache of a running service is, and what it was good for."""
+    try:
+        levels = asyncio.run(operating.cache_usage(at))
+    except operating.ServiceError as error:
+        _fail(str(error))
+    if json:
+        typer.echo(orjson.dumps(levels).decode())
+        return
+    for name, usage in levels.items():
+        asked = usage["hits"] + usage["misses"]
+        ratio = f"{usage['hits'] / asked:.0%}" if asked else "-"
+        typer.echo(
+            f"{name}: {usage['entries']} entries, {usage['bytes'] / 2**20:.1f} of "
+            f"{usage['max_bytes'] / 2**20:.1f} MiB, hit ratio {ratio} of {asked}, "
+            f"{usage['evictions']} evicted, the oldest unused for {usage['unused']:.0f} s"
+        )
+
+
+@app.command()
+def purge(
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Addresses of pictures to forget.")
+    ] = None,
+    *,
+    prefix: Annotated[
+        list[str] | None, typer.Option(help="Forget all whose address begins so; may be repeated.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Forget all there is.")] = False,
+    at: Annotated[str, typer.Option(help="The service.")] = "http://localhost:8080",
+    token: Annotated[
+        str, typer.Option(envvar="PROXY_PURGE_TOKEN", help="Its proxy.purge_token.")
+    ] = "",
+) -> None:
+    """Have a running service forget pictures, with every preview of them."""
+    if not (sources or prefix or everything):
+        _fail("Say what to purge: addresses, --prefix or --all.")
+    asked = {"sources": sources or [], "prefixes": prefix or [], "all": everything}
+    try:
+        purged = asyncio.run(operating.purge(at, token, asked))
+    except operating.ServiceError as error:
+        _fail(str(error))
+    typer.echo(f"{purged} entries purged")
 
 
 def _distributed() -> ModuleType:

@@ -16,6 +16,7 @@ from micropic.domain.model import (
     SourceUrl,
     Transform,
 )
+from micropic.domain.purge import Purge
 
 
 class Previewer(Protocol):
@@ -58,7 +59,20 @@ class Renderer(Protocol):
         ...
 
 
-class Cache(Protocol):
+class Purgeable(Protocol):
+    """Forgets what it is told to."""
+
+    async def purge(self, what: Purge) -> int:
+        """Forget all that `what` concerns, and tell how many entries that were.
+
+        Raises:
+            MicropicError: it may not be forgotten everywhere.
+
+        """
+        ...
+
+
+class Cache(Purgeable, Protocol):
     """Keeps previews, and sources as previews of themselves, within bounds.
 
     A fault of the cache's is its own affair: it is logged, a `get` misses and a `put` keeps

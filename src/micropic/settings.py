@@ -107,6 +107,9 @@ class ProxySettings(_Section):
         Literal["same-origin", "same-site", "cross-origin", ""],
         Allowed("same-origin, same-site, cross-origin or empty"),
     ] = Field("cross-origin", description="Cross-Origin-Resource-Policy of previews; empty: none")
+    purge_token: _Text = Field(
+        "", description="secret of those who may purge the cache over HTTP; empty: nobody may"
+    )
     reload_networks: _Networks = Field(
         (),
         description="networks whose clients may have the origin asked by Cache-Control: no-cache",

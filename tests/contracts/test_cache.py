@@ -14,6 +14,7 @@ from micropic.adapters.grpc_cache import GrpcCache
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.domain.freshness import lifetime
 from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
+from micropic.domain.purge import Purge
 from micropic.ports import Cache
 from micropic.services.cache import CacheServer
 
@@ -105,6 +106,38 @@ async def test_what_was_deleted_is_missing_and_may_be_put_again(cache: Cache) ->
     assert await held(cache, "key", "other") == ["other"]
     await cache.put("key", preview("new"))
     assert await cache.get("key") == preview("new")
+
+
+SOURCES = ["http://h/a", "http://h/b", "http://h/b/c", "http://i/a"]
+
+
+def keys_of(source: str) -> list[str]:
+    """Give the keys of a source and of what was made of it."""
+    preview = f"/fill/30/20/q=80/{source}"
+    return [preview, f"{preview}#abc", f"/fit/9/9/q=80/{source}", f"/source/0/0//{source}"]
+
+
+@pytest.mark.parametrize(
+    ("what", "forgotten"),
+    [
+        (Purge(), []),
+        (Purge(frozenset({"http://h/b"})), ["http://h/b"]),
+        (Purge(frozenset({"http://h/a", "http://i/a"})), ["http://h/a", "http://i/a"]),
+        (Purge(prefixes=("http://h/b",)), ["http://h/b", "http://h/b/c"]),
+        (Purge(frozenset({"http://i/a"}), ("http://h/b/",)), ["http://h/b/c", "http://i/a"]),
+        (Purge(everything=True), SOURCES),
+    ],
+)
+async def test_a_purge_takes_all_that_is_about_a_source_and_nothing_else(
+    cache: Cache, what: Purge, forgotten: list[str]
+) -> None:
+    for source in SOURCES:
+        for key in keys_of(source):
+            await cache.put(key, preview())
+    assert await cache.purge(what) == 4 * len(forgotten)
+    for source in SOURCES:
+        assert bool(await held(cache, *keys_of(source))) == (source not in forgotten)
+    assert await cache.purge(what) == 0
 
 
 async def test_deleting_what_is_not_there_is_no_error(cache: Cache) -> None:

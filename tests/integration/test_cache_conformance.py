@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.client import Answer, Crowd
-from tests.support.cluster import Cluster
 from tests.support.origin import Origin, Received, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service
+from tests.support.shape import running
 from tests.support.waiting import wait_until
 
 DATE = "Tue, 24 Nov 2026 10:00:00 GMT"
@@ -28,16 +28,8 @@ def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """Give a service whose clients may ask for a reload, and that forgets errors at once."""
-    directory = tmp_path_factory.mktemp("conformance")
     settings = {"CACHE_NEGATIVE_AGE": "0", "PROXY_RELOAD_NETWORKS": "127.0.0.0/8"}
-    if request.param == "embedded":
-        service = Service(directory, **settings)
-    else:
-        service = Cluster(directory, request.getfixturevalue("rabbitmq"), workers=2, **settings)
-    try:
-        yield service.start()
-    finally:
-        service.close()
+    yield from running(request, tmp_path_factory.mktemp("conformance"), **settings)
 
 
 class Picture:

@@ -55,8 +55,13 @@ class Answer:
         return self.headers["Cache-Status"].partition("; ttl=")[0]
 
 
-def ask(
-    port: int, target: str, headers: Fields = (), method: str = "GET", host: str = "127.0.0.1"
+def ask(  # noqa: PLR0913, PLR0917 # what a request is made of
+    port: int,
+    target: str,
+    headers: Fields = (),
+    method: str = "GET",
+    host: str = "127.0.0.1",
+    body: bytes = b"",
 ) -> Answer:
     """Send one request on a connection of its own and read the whole answer."""
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
@@ -64,7 +69,9 @@ def ask(
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in headers.items() if isinstance(headers, Mapping) else headers:
             connection.putheader(name, value)
-        connection.endheaders()
+        if body:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body or None)
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())
     finally:

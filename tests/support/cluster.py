@@ -40,6 +40,8 @@ class Cluster(Proxy):
         self._directory = directory / f"cluster-{number}"
         self.shared_cache = SharedCache(_made(self._directory / "cache"))
         super().__init__(_made(self._directory / "proxy"), **self._settings)
+        self.proxies: list[Proxy] = []
+        """Those beside this one."""
         self.workers = [self._worker() for _ in range(workers)]
 
     def start(self) -> Self:
@@ -63,11 +65,17 @@ class Cluster(Proxy):
         self.workers.append(worker)
         return worker.start()
 
+    def add_proxy(self) -> Proxy:
+        """Start one more proxy."""
+        proxy = Proxy(_made(self._directory / f"proxy-{len(self.proxies)}"), **self._settings)
+        self.proxies.append(proxy)
+        return proxy.start()
+
     def close(self) -> None:
         """Let nothing of it outlive the test."""
         super().close()
-        for worker in self.workers:
-            worker.close()
+        for member in [*self.proxies, *self.workers]:
+            member.close()
         self.shared_cache.close()
 
     def _worker(self) -> Worker:

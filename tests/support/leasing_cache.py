@@ -7,6 +7,7 @@ import time
 from micropic.domain import freshness
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Lease, Preview
+from micropic.domain.purge import Purge
 from micropic.services.leases import Leases
 
 
@@ -32,6 +33,12 @@ class MemoryLeasingCache:
 
     async def delete(self, key: str) -> None:
         self.kept.pop(key, None)
+
+    async def purge(self, what: Purge) -> int:
+        concerned = [key for key in self.kept if what.concerns(key)]
+        for key in concerned:
+            del self.kept[key]
+        return len(concerned)
 
     async def lease(self, key: str, time_left: float) -> Lease | Preview | None:
         if self.down:

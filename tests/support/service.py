@@ -107,9 +107,11 @@ class Service:
         """Give the log lines of one kind."""
         return [line for line in self.log if line["event"] == name]
 
-    def get(self, target: str, headers: Fields = (), method: str = "GET") -> Answer:
+    def get(
+        self, target: str, headers: Fields = (), method: str = "GET", body: bytes = b""
+    ) -> Answer:
         """Send one request."""
-        return ask(self.port, target, headers, method)
+        return ask(self.port, target, headers, method, body=body)
 
     def crowd(self, clients: int) -> Crowd:
         """Have many clients."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import pytest
+
+from tests.support.cluster import Cluster
 from tests.support.service import Service, StartService
 
 
@@ -14,3 +18,15 @@ class Shape:
 
     shared: Callable[[], Service]
     start: StartService
+
+
+def running(request: pytest.FixtureRequest, directory: Path, **settings: str) -> Iterator[Service]:
+    """Run a service of the shape that a fixture's parameter names, for as long as that lives."""
+    if request.param == "embedded":
+        service = Service(directory, **settings)
+    else:
+        service = Cluster(directory, request.getfixturevalue("rabbitmq"), workers=2, **settings)
+    try:
+        yield service.start()
+    finally:
+        service.close()

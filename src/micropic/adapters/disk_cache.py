@@ -3,7 +3,13 @@
 ```
 {dirname}/lock                    held while a process owns the directory
 {dirname}/tmp/{n}                 an entry that is being written
-{dirname}/v3/{ab}/{abcdef...}     an entry, named by the SHA-256 of its key; v3: its format
+{dirname}/v3/{ab}/{abcdef...}     an entry; v3: its format
+```
+
+The name of an entry is half of the SHA-256 of its source, then half of that of its key, so that
+all that was made of one source is found by name.
+
+```
 ```
 
 An entry's modification time is when it was last used: the order is found again after a
@@ -29,14 +35,18 @@ from pathlib import Path
 import structlog
 
 from micropic.adapters.cached_read import read_cached
-from micropic.adapters.entry import VERSION, CorruptEntryError, pack, unpack
+from micropic.adapters.entry import HEAD, VERSION, CorruptEntryError, key_of, pack, unpack
 from micropic.adapters.file_threads import FileThreads
+from micropic.domain import urls
 from micropic.domain.lru import LruIndex
 from micropic.domain.model import Preview
+from micropic.domain.purge import Purge
 
 log = structlog.get_logger()
 
 _BLOCK = 4096
+_HALF = 16
+"""Bytes of each half of a name."""
 _THREADS = 4
 _MARK_INTERVAL = 1.0
 """Seconds."""
@@ -50,12 +60,21 @@ class CacheDirectoryInUseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full a cache is, and how many entries had to go since the start."""
+    """How full a cache is; the last three: what has happened since the start."""
 
     entries: int
     bytes: int
     max_bytes: int
+    unused: float
+    """Seconds since the entry that would go first was used."""
     evictions: int
+    hits: int
+    misses: int
+
+    def __add__(self, other: Usage) -> Usage:
+        """Give both together."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in self.__slots__}
+        return Usage(**{**sums, "unused": max(self.unused, other.unused)})
 
 
 class DiskCache:
@@ -78,7 +97,7 @@ class DiskCache:
         for version in range(1, VERSION):  # what an earlier program kept, none can read any more
             shutil.rmtree(directory / f"v{version}", ignore_errors=True)
         self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
-        self._evictions = 0
+        self._evictions = self._purges = self._hits = self._misses = 0
         self._used: dict[bytes, int] = {}
         self._marking: asyncio.TimerHandle | None = None
         self._recover()
@@ -88,12 +107,34 @@ class DiskCache:
     def usage(self) -> Usage:
         """How full it is."""
         index = self._index
-        return Usage(len(index), index.bytes, index.max_bytes, self._evictions)
+        return Usage(
+            len(index),
+            index.bytes,
+            index.max_bytes,
+            self._unused(),
+            self._evictions,
+            self._hits,
+            self._misses,
+        )
+
+    def _unused(self) -> float:
+        first = next(iter(self._index), None)
+        if first is None:
+            return 0.0
+        try:
+            return max(0.0, time.time() - os.stat(self._path(first)).st_mtime)  # noqa: PTH116 # a str
+        except OSError:
+            return 0.0
+
+    def has(self, key: str) -> bool:
+        """Tell whether it is here, without using it."""
+        return _name(key) in self._index
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
         name = _name(key)
         if not self._index.touch(name):
+            self._misses += 1
             return None
         try:
             data = read_cached(self._path(name))
@@ -110,6 +151,7 @@ class DiskCache:
         except OSError as error:
             log.warning("cache_read_failed", error=str(error))
             return None
+        self._hits += 1
         self._mark_soon(name)
         return preview if stored_key == key else None
 
@@ -130,10 +172,14 @@ class DiskCache:
         if not self._index.fits(size):
             await self._drop(name)  # what lay there before is out of date
             return
+        purges = self._purges
         try:
             await self._threads.run(self._write, name, head, body)
         except OSError as error:
             log.warning("cache_write_failed", error=str(error))
+            return
+        if purges != self._purges:  # it may be among what was to be forgotten
+            await self._drop(name)
             return
         # Only what is whole on disk is in the index: an eviction always finds its file.
         evicted = self._index.add(name, size)
@@ -144,6 +190,23 @@ class DiskCache:
     async def delete(self, key: str) -> None:
         """Forget a preview, if it is here."""
         await self._drop(_name(key))
+
+    async def purge(self, what: Purge) -> int:
+        """Forget all that `what` concerns, and tell how many entries that were.
+
+        By sources alone it is a walk through the index; else every entry's key is read.
+        """
+        self._purges += 1
+        if what.everything:
+            names = list(self._index)
+        elif what.prefixes:
+            names = await self._threads.run(self._concerned, what, list(self._index))
+        else:
+            sources = {_digest(source) for source in what.sources}
+            names = [name for name in self._index if name[:_HALF] in sources]
+        forgotten = [name for name in names if self._index.remove(name)]
+        await self._threads.run(self._unlink, forgotten)
+        return len(forgotten)
 
     def close(self) -> None:
         """Finish what is being written and give up the directory."""
@@ -188,6 +251,17 @@ class DiskCache:
                     yield stat.st_mtime_ns, bytes.fromhex(file.name), stat.st_size
 
     # --- in threads --------------------------------------------------------------------------
+
+    def _concerned(self, what: Purge, names: Iterable[bytes]) -> list[bytes]:
+        return [name for name in names if what.concerns(self._key(name))]
+
+    def _key(self, name: bytes) -> str:
+        """Give an entry's key; empty: it cannot be read."""
+        try:
+            with open(self._path(name), "rb", buffering=0) as file:  # noqa: PTH123 # see below
+                return key_of(file.read(HEAD))
+        except (OSError, CorruptEntryError):
+            return ""
 
     def _path(self, name: bytes) -> str:
         digits = name.hex()
@@ -235,7 +309,11 @@ def _own(directory: Path) -> int:
 
 
 def _name(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+    return _digest(urls.source_of(key)) + _digest(key)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:_HALF]
 
 
 def _on_disk(size: int) -> int:

@@ -56,6 +56,24 @@ def pack(key: str, preview: Preview) -> tuple[bytes, bytes]:
     return prefix + header, preview.body
 
 
+HEAD = 16 * 1024
+"""Bytes that hold all but the body: a key is bounded by the length of an address."""
+
+
+def key_of(head: bytes) -> str:
+    """Read the key alone of what an entry begins with; the rest is not checked.
+
+    Raises:
+        CorruptEntryError: there is none to read.
+
+    """
+    try:
+        _, _, _, header_length, _, _ = _PREFIX.unpack_from(head)
+        return str(orjson.loads(head[_PREFIX.size : _PREFIX.size + header_length])["key"])
+    except (struct.error, ValueError, TypeError, KeyError) as error:
+        raise CorruptEntryError from error
+
+
 def unpack(data: bytes) -> tuple[str, Preview]:
     """Read an entry: its key and its preview.
 

@@ -24,9 +24,11 @@ from micropic.adapters.wire.messages import (
     preview_to_message,
     problem_from_message,
     problem_to_message,
+    purge_to_message,
 )
-from micropic.domain.errors import MicropicError
+from micropic.domain.errors import MicropicError, Overloaded
 from micropic.domain.model import FROM_CACHE, Lease, Preview
+from micropic.domain.purge import Purge
 from micropic.v1 import cache_pb2, cache_pb2_grpc
 
 log = structlog.get_logger()
@@ -37,6 +39,8 @@ _WRITE_FACTOR = 10
 """How much longer a write may take than a `get`: it waits for a disk, and no client for it."""
 _LARGE_FACTOR = 20
 """The same for a body that is streamed."""
+_PURGE_TIMEOUT = 30.0
+"""Seconds: by prefix every entry is looked at."""
 _LEASE_GRACE = 0.1
 """Seconds past its time in which the cache may say itself that a wait is over."""
 _FAULTS_IN_A_ROW = 5
@@ -122,6 +126,19 @@ class GrpcCache:
         """Forget a preview, if it is there."""
         request = cache_pb2.DeleteRequest(key=key)
         await self._ask(self._stub.Delete, request, self._timeout * _WRITE_FACTOR)
+
+    async def purge(self, what: Purge) -> int:
+        """Forget all that `what` concerns, and tell how many entries that were.
+
+        Raises:
+            Overloaded: the cache does not answer.
+
+        """
+        reply = await self._ask(self._stub.Purge, purge_to_message(what), _PURGE_TIMEOUT)
+        if reply is None:
+            msg = "The shared cache does not answer; try again in a moment."
+            raise Overloaded(msg)
+        return int(reply.entries)
 
     async def lease(self, key: str, time_left: float) -> Lease | Preview | None:
         """Give a lease, or after `time_left` seconds at the most what came of another one's.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import asdict
 
 from micropic.adapters.disk_cache import DiskCache, Usage
 from micropic.domain import urls
 from micropic.domain.model import Preview
+from micropic.domain.purge import Purge
 
 
 class Levels:
@@ -19,8 +20,16 @@ class Levels:
     @property
     def usage(self) -> Usage:
         """How full it is, both levels together."""
-        levels = self._previews.usage, self._sources.usage
-        return Usage(*(sum(figures) for figures in zip(*map(astuple, levels), strict=True)))
+        return self._previews.usage + self._sources.usage
+
+    def levels(self) -> dict[str, dict[str, float]]:
+        """Tell how full each level is."""
+        usages = {"previews": self._previews.usage, "sources": self._sources.usage}
+        return {name: asdict(usage) for name, usage in usages.items()}
+
+    def has(self, key: str) -> bool:
+        """Tell whether it is here, without using it."""
+        return self._level(key).has(key)
 
     async def get(self, key: str) -> Preview | None:
         """Give what is kept by this key."""
@@ -33,6 +42,11 @@ class Levels:
     async def delete(self, key: str) -> None:
         """Forget it, if it is here."""
         await self._level(key).delete(key)
+
+    async def purge(self, what: Purge) -> int:
+        """Forget all that `what` concerns on both levels."""
+        # Sources last would let a preview be made of one that is to go.
+        return await self._sources.purge(what) + await self._previews.purge(what)
 
     def _level(self, key: str) -> DiskCache:
         return self._sources if urls.is_source_key(key) else self._previews

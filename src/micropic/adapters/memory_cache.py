@@ -6,6 +6,7 @@ from dataclasses import astuple, replace
 
 from micropic.domain.lru import LruIndex
 from micropic.domain.model import FROM_CACHE, Preview
+from micropic.domain.purge import Purge
 
 _OVERHEAD = 1536
 """Bytes that the objects of an entry cost beside what they hold."""
@@ -33,6 +34,13 @@ class MemoryCache:
         """Forget a preview, if it is here."""
         if self._index.remove(key):
             del self._previews[key]
+
+    async def purge(self, what: Purge) -> int:
+        """Forget all that `what` concerns, and tell how many entries that were."""
+        concerned = [key for key in self._previews if what.concerns(key)]
+        for key in concerned:
+            await self.delete(key)
+        return len(concerned)
 
 
 def _size(key: str, preview: Preview) -> int:

@@ -3,6 +3,7 @@
 ```
 MicropicError
 ├── BadRequest            the path, a size, an option or the source is not understood
+├── NotAuthorized         a token is missing or wrong
 ├── SourceForbidden       the source's address or host is not allowed
 ├── LoopDetected          the request has been through micropic already (RFC 8586)
 ├── OriginRefused         the origin's own 4xx, handed on
@@ -53,6 +54,12 @@ class BadRequest(MicropicError):
     """The path, a size, an option or the source is not understood."""
 
     code = "bad_request"
+
+
+class NotAuthorized(MicropicError):
+    """The request does not carry the token that it needs."""
+
+    code = "not_authorized"
 
 
 class SourceForbidden(MicropicError):

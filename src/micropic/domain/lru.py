@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -34,6 +34,10 @@ class LruIndex(Generic[K]):
 
     def __len__(self) -> int:
         return len(self._sizes)
+
+    def __iter__(self) -> Iterator[K]:
+        """Give the keys, least recently used first."""
+        return iter(self._sizes)
 
     def __contains__(self, key: K) -> bool:
         return key in self._sizes

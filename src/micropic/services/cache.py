@@ -28,6 +28,7 @@ from micropic.adapters.wire.messages import (
     preview_to_message,
     problem_from_message,
     problem_to_message,
+    purge_from_message,
 )
 from micropic.domain import freshness, model
 from micropic.domain.errors import MicropicError
@@ -97,11 +98,10 @@ class CacheService(cache_pb2_grpc.CacheServicer):
         self._cache = cache
         self._leases = leases
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
-        self._hits = self._misses = 0
 
     async def Get(self, request: cache_pb2.GetRequest, _: _Context) -> cache_pb2.GetReply:
         """Give what is kept, fresh or not."""
-        return self._counted(await self._get(request.key))
+        return await self._get(request.key)
 
     async def GetMany(
         self, request: cache_pb2.GetManyRequest, _: _Context
@@ -114,7 +114,7 @@ class CacheService(cache_pb2_grpc.CacheServicer):
             room -= reply.ByteSize()
             if room < 0 and replies:
                 break
-            replies.append(self._counted(reply))
+            replies.append(reply)
         return cache_pb2.GetManyReply(replies=replies)
 
     async def _get(self, key: str) -> cache_pb2.GetReply:
@@ -124,13 +124,6 @@ class CacheService(cache_pb2_grpc.CacheServicer):
         if len(preview.body) > MAX_INLINE:
             return cache_pb2.GetReply(large=True)
         return cache_pb2.GetReply(preview=preview_to_message(preview))
-
-    def _counted(self, reply: cache_pb2.GetReply) -> cache_pb2.GetReply:
-        if reply.large or reply.HasField("preview"):
-            self._hits += 1
-        else:
-            self._misses += 1
-        return reply
 
     async def GetLarge(
         self, request: cache_pb2.GetRequest, _: _Context
@@ -162,6 +155,8 @@ class CacheService(cache_pb2_grpc.CacheServicer):
 
     async def _kept_meanwhile(self, key: str, lease: model.Lease) -> model.Lease | Preview:
         """Look once more: another may have finished since the caller's `Get`."""
+        if not self._cache.has(key):
+            return lease
         try:
             kept = await self._cache.get(key)
         except BaseException:
@@ -217,6 +212,11 @@ class CacheService(cache_pb2_grpc.CacheServicer):
         await self._cache.delete(request.key)
         return cache_pb2.DeleteReply()
 
+    async def Purge(self, request: cache_pb2.PurgeRequest, _: _Context) -> cache_pb2.PurgeReply:
+        """Forget all that is about some sources."""
+        purged = await self._cache.purge(purge_from_message(request))
+        return cache_pb2.PurgeReply(entries=purged)
+
     async def Stats(self, _: cache_pb2.StatsRequest, __: _Context) -> cache_pb2.StatsReply:
         """Say how full it is, and what it was asked."""
         usage = self._cache.usage
@@ -224,8 +224,8 @@ class CacheService(cache_pb2_grpc.CacheServicer):
             entries=usage.entries,
             bytes=usage.bytes,
             max_bytes=usage.max_bytes,
-            hits=self._hits,
-            misses=self._misses,
+            hits=usage.hits,
+            misses=usage.misses,
             evictions=usage.evictions,
             leases=len(self._leases),
         )

@@ -18,6 +18,8 @@ class Health:
     """Each tells whether it is there."""
     helpful: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     """Each tells what is wrong with it; empty: nothing."""
+    usage: Callable[[], Mapping[str, object]] = dict
+    """Tells how full the cache on disk is, level by level."""
 
 
 def health_routes(health: Health) -> list[Route]:
@@ -37,6 +39,15 @@ def health_routes(health: Health) -> list[Route]:
         return _answer(200, {"status": "ready"})
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def watch_routes(health: Health) -> list[Route]:
+    """Give what the health port answers: `/cache`, too, which is not for everybody."""
+
+    async def usage(_: Request) -> Response:
+        return _answer(200, dict(health.usage()))
+
+    return [*health_routes(health), Route("/cache", usage)]
 
 
 def _answer(status: int, body: dict[str, object]) -> Response:

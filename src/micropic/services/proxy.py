@@ -18,10 +18,12 @@ from starlette.routing import BaseRoute
 from micropic.domain import freshness, headers, urls
 from micropic.domain.errors import MicropicError, too_late
 from micropic.domain.model import Headers, Mode, PreviewRequest
+from micropic.domain.purge import Purge
 from micropic.ports import Previewer
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
 from micropic.web.conditions import Conditions, conditions
+from micropic.web.purging import Purging, purge_answer
 from micropic.web.responses import Response, Sharing, from_preview
 from micropic.web.routed import routed
 
@@ -53,9 +55,14 @@ class ProxyApp:
     """Answers previews, and hands every other path to `routes`; logs each request."""
 
     def __init__(
-        self, previewer: Previewer, options: ProxyOptions, routes: Sequence[BaseRoute]
+        self,
+        previewer: Previewer,
+        purging: Purging,
+        options: ProxyOptions,
+        routes: Sequence[BaseRoute],
     ) -> None:
         self._previewer = previewer
+        self._purging = purging
         self._options = options
         self._sharing = options.sharing.fields()
         self._watches = ClientWatches()
@@ -70,7 +77,8 @@ class ProxyApp:
         scope["request_id"] = exchange.request_id
         try:
             if scope["raw_path"].startswith(_PREVIEW_PATHS):
-                await exchange.answer(await self._preview(scope, receive, exchange))
+                answer = self._purge if scope["method"] == "DELETE" else self._preview
+                await exchange.answer(await answer(scope, receive, exchange))
             else:
                 await self._rest(scope, receive, exchange.send)
         except ClientGone:
@@ -80,8 +88,7 @@ class ProxyApp:
 
     async def _preview(self, scope: Any, receive: Any, exchange: _Exchange) -> Response:
         if scope["method"] not in _METHODS:
-            allowed = ", ".join(sorted(_METHODS))
-            return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
+            return _method_not_allowed(scope, exchange)
         private = False
         try:
             client = _client(tuple(scope["headers"]))
@@ -101,6 +108,20 @@ class ProxyApp:
         exchange.cache = preview.provenance.cache.value
         response = from_preview(preview, request, time.time(), client.conditions)
         return response._replace(headers=response.headers + self._sharing)
+
+    async def _purge(self, scope: Any, _: Any, exchange: _Exchange) -> Response:
+        """Forget the source of a preview's path, and all that was made of it."""
+        if not self._purging.enabled:
+            return _method_not_allowed(scope, exchange)
+        try:
+            self._purging.authorize(scope["headers"])
+            (_, source, _), _ = _parse(
+                scope["raw_path"], scope["query_string"], b"", self._options.grammar
+            )
+            purged = await self._purging.purge(Purge(frozenset({str(source)})))
+        except MicropicError as error:
+            return problems.from_error(error, exchange.request_id, private=True)
+        return purge_answer(purged)
 
     def _read(self, scope: Any, client: _Client) -> PreviewRequest:
         """Read a request for a preview.
@@ -136,6 +157,11 @@ class ProxyApp:
         except ValueError:
             return False
         return any(address in network for network in self._options.reload_networks)
+
+
+def _method_not_allowed(scope: Any, exchange: _Exchange) -> Response:
+    allowed = ", ".join(sorted(_METHODS))
+    return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
 
 
 class _Client(NamedTuple):

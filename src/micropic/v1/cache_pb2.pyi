@@ -107,6 +107,22 @@ class DeleteReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class PurgeRequest(_message.Message):
+    __slots__ = ("sources", "prefixes", "everything")
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    EVERYTHING_FIELD_NUMBER: _ClassVar[int]
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    prefixes: _containers.RepeatedScalarFieldContainer[str]
+    everything: bool
+    def __init__(self, sources: _Optional[_Iterable[str]] = ..., prefixes: _Optional[_Iterable[str]] = ..., everything: _Optional[bool] = ...) -> None: ...
+
+class PurgeReply(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    def __init__(self, entries: _Optional[int] = ...) -> None: ...
+
 class StatsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -75,6 +75,11 @@ class CacheStub:
                 request_serializer=micropic_dot_v1_dot_cache__pb2.DeleteRequest.SerializeToString,
                 response_deserializer=micropic_dot_v1_dot_cache__pb2.DeleteReply.FromString,
                 _registered_method=True)
+        self.Purge = channel.unary_unary(
+                '/micropic.v1.Cache/Purge',
+                request_serializer=micropic_dot_v1_dot_cache__pb2.PurgeRequest.SerializeToString,
+                response_deserializer=micropic_dot_v1_dot_cache__pb2.PurgeReply.FromString,
+                _registered_method=True)
         self.Stats = channel.unary_unary(
                 '/micropic.v1.Cache/Stats',
                 request_serializer=micropic_dot_v1_dot_cache__pb2.StatsRequest.SerializeToString,
@@ -142,6 +147,13 @@ class CacheServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Purge(self, request, context):
+        """Forgets all that is about some sources, and tells how many entries that were.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Stats(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -190,6 +202,11 @@ def add_CacheServicer_to_server(servicer, server):
                     servicer.Delete,
                     request_deserializer=micropic_dot_v1_dot_cache__pb2.DeleteRequest.FromString,
                     response_serializer=micropic_dot_v1_dot_cache__pb2.DeleteReply.SerializeToString,
+            ),
+            'Purge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Purge,
+                    request_deserializer=micropic_dot_v1_dot_cache__pb2.PurgeRequest.FromString,
+                    response_serializer=micropic_dot_v1_dot_cache__pb2.PurgeReply.SerializeToString,
             ),
             'Stats': grpc.unary_unary_rpc_method_handler(
                     servicer.Stats,
@@ -414,6 +431,33 @@ class Cache:
             '/micropic.v1.Cache/Delete',
             micropic_dot_v1_dot_cache__pb2.DeleteRequest.SerializeToString,
             micropic_dot_v1_dot_cache__pb2.DeleteReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Purge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/micropic.v1.Cache/Purge',
+            micropic_dot_v1_dot_cache__pb2.PurgeRequest.SerializeToString,
+            micropic_dot_v1_dot_cache__pb2.PurgeReply.FromString,
             options,
             channel_credentials,
             insecure,

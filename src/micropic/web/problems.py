@@ -14,6 +14,7 @@ _BRIEFLY = b"public, max-age=5"
 _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.MicropicError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BadRequest: HTTPStatus.BAD_REQUEST,
+    errors.NotAuthorized: HTTPStatus.FORBIDDEN,
     errors.SourceForbidden: HTTPStatus.FORBIDDEN,
     errors.LoopDetected: HTTPStatus.LOOP_DETECTED,
     errors.OriginFailed: HTTPStatus.BAD_GATEWAY,

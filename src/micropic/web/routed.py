@@ -21,7 +21,7 @@ def routed(routes: Sequence[BaseRoute]) -> Starlette:
     return app
 
 
-def _request_id(request: Request) -> str:
+def request_id(request: Request) -> str:
     """Give the id that the request was logged with; on the health port there is none."""
     known: str = request.scope.get("request_id", "")
     return known
@@ -29,15 +29,16 @@ def _request_id(request: Request) -> str:
 
 async def _not_found(request: Request, _: Exception) -> StarletteResponse:
     path = request.scope["raw_path"].decode("utf-8", "replace")
-    return _as_starlette(problems.not_found(path, _request_id(request)))
+    return as_starlette(problems.not_found(path, request_id(request)))
 
 
 async def _method_not_allowed(request: Request, error: Exception) -> StarletteResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 # Starlette's own, by its status
     allowed = (error.headers or {}).get("Allow", "")
-    return _as_starlette(problems.method_not_allowed(request.method, allowed, _request_id(request)))
+    return as_starlette(problems.method_not_allowed(request.method, allowed, request_id(request)))
 
 
-def _as_starlette(response: Response) -> StarletteResponse:
+def as_starlette(response: Response) -> StarletteResponse:
+    """Give an answer of ours as one of Starlette's."""
     fields = {name.decode(): value.decode("latin-1") for name, value in response.headers}
     return StarletteResponse(response.body, response.status, fields)

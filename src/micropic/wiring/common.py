@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from socket import socket
@@ -28,23 +29,26 @@ from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.only_if_cached import OnlyIfCached
 from micropic.pipeline.stale import StaleIfError, StaleWhileRevalidate
-from micropic.ports import Previewer, Source
-from micropic.services.health import Health, health_routes
+from micropic.ports import Cache, Previewer, Purgeable, Source
+from micropic.services.health import Health, health_routes, watch_routes
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, allow_many_connections, listen, serve
 from micropic.settings import Settings, cores
 from micropic.web.pages import page_routes
+from micropic.web.purging import Purging
 from micropic.web.responses import Sharing
 from micropic.web.routed import routed
 
 log = structlog.get_logger()
 
 
-def in_memory(settings: Settings, inner: Previewer) -> Previewer:
-    """Keep in memory what `inner` gives, if there is to be such a cache."""
-    if not settings.cache.memory:
-        return inner
-    memory = MemoryCache(settings.cache.memory)
+def memory_cache(settings: Settings) -> MemoryCache:
+    """Give the cache in memory; one of no bytes keeps nothing."""
+    return MemoryCache(settings.cache.memory)
+
+
+def in_memory(memory: Cache, inner: Previewer) -> Previewer:
+    """Keep in memory what `inner` gives."""
     return Lookup(memory, Keeping(memory, inner))
 
 
@@ -130,19 +134,25 @@ def proxy_sockets(settings: Settings) -> tuple[socket, socket]:
 
 
 async def serve_previews(
-    settings: Settings, sockets: tuple[socket, socket], previewer: Previewer, health: Health
+    settings: Settings,
+    sockets: tuple[socket, socket],
+    previewer: Previewer,
+    health: Health,
+    caches: Sequence[Purgeable],
 ) -> None:
-    """Answer on both ports until the service is told to stop."""
-    routes = health_routes(health)
-    app = ProxyApp(previewer, _proxy_options(settings), [*page_routes(), *routes])
-    proxy, watched = Listener(sockets[0], app), Listener(sockets[1], routed(routes))
+    """Answer on both ports until the service is told to stop; a purge is for all `caches`."""
+    options = _proxy_options(settings)
+    purging = Purging(settings.proxy.purge_token, options.grammar, caches)
+    routes = [*page_routes(), *purging.routes(), *health_routes(health)]
+    proxy = Listener(sockets[0], ProxyApp(previewer, purging, options, routes))
+    watched = Listener(sockets[1], routed(watch_routes(health)))
     _announce(settings, proxy, watched)
     await serve_for_long(proxy, watched)
 
 
 async def serve_health(at: socket, health: Health, name: str, **told: object) -> None:
     """Answer on the health port alone until the service is told to stop."""
-    listener = Listener(at, routed(health_routes(health)))
+    listener = Listener(at, routed(watch_routes(health)))
     log.info("started", version=__version__, health_port=listener.port, **told)
     print(f"micropic {__version__} {name}", flush=True)  # noqa: T201 # for who started it
     await serve_for_long(listener)

@@ -6,11 +6,13 @@ from contextlib import AsyncExitStack
 
 from micropic.adapters.amqp_link import Broker
 from micropic.adapters.amqp_previewer import AmqpPreviewer
+from micropic.adapters.amqp_purges import AmqpPurges
 from micropic.adapters.grpc_cache import GrpcCache
 from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.bypass import PrivateBypass
 from micropic.pipeline.caching import Lookup, Recall
 from micropic.pipeline.coalescing import Coalescing
+from micropic.pipeline.discarding import Discarding
 from micropic.pipeline.leasing import LeaseKeeping, Leasing
 from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.remembered_errors import RememberedErrors
@@ -36,16 +38,19 @@ async def run_proxy(settings: Settings) -> None:
     """
     async with AsyncExitStack() as stack:
         sockets = common.proxy_sockets(settings)
+        memory = common.memory_cache(settings)
         cache = await stack.enter_async_context(_shared_cache(settings))
         workers = await stack.enter_async_context(AmqpPreviewer(_broker(settings)))
+        others = await stack.enter_async_context(AmqpPurges(_broker(settings), memory))
         limited = Admission(Gate(settings.proxy.max_in_flight), workers)
         made = RememberedErrors(settings.cache.negative_age, Leasing(cache, limited))
-        shared = common.in_memory(
-            settings, Coalescing(Lookup(cache, common.stale_or(settings, made)))
-        )
+        looked_up = Coalescing(Lookup(cache, common.stale_or(settings, made)))
+        shared = common.in_memory(memory, looked_up)
         previewer = PrivateBypass(shared=shared, private=limited)
         health = Health({"broker": lambda: workers.ready}, {"cache": lambda: cache.trouble})
-        await common.serve_previews(settings, sockets, previewer, health)
+        # Those in memory last: till then they could be filled again from the shared one.
+        caches = cache, memory, others
+        await common.serve_previews(settings, sockets, previewer, health, caches)
 
 
 async def run_previewer(settings: Settings) -> None:
@@ -61,7 +66,7 @@ async def run_previewer(settings: Settings) -> None:
         fetching = Fetching(await common.source(settings, stack), common.policy(settings))
         cache = await stack.enter_async_context(_shared_cache(settings))
         leased = Leasing(cache, LeaseKeeping(cache, fetching))
-        local = Local(Lookup(cache, Coalescing(leased)), renderer)
+        local = Discarding(cache, Local(Lookup(cache, Coalescing(leased)), renderer))
         previewer = PrivateBypass(
             shared=LeaseKeeping(cache, Recall(cache, local)),
             private=Local(fetching, renderer),
@@ -87,7 +92,7 @@ async def run_cache(settings: Settings) -> None:
         server = CacheServer(cache, settings.grpc.host, settings.grpc.port)
         await stack.enter_async_context(server)
         told = f"keeps previews for {settings.grpc.host}:{server.port}"
-        await common.serve_health(at, Health({}), told, port=server.port)
+        await common.serve_health(at, Health({}, usage=cache.levels), told, port=server.port)
 
 
 def _shared_cache(settings: Settings) -> GrpcCache:

@@ -8,7 +8,8 @@ from dataclasses import fields
 from micropic.domain import errors, headers, urls
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFacts
-from micropic.v1 import preview_pb2, request_pb2
+from micropic.domain.purge import Purge
+from micropic.v1 import cache_pb2, preview_pb2, request_pb2
 
 _FACTS = tuple(field.name for field in fields(SourceFacts))
 
@@ -71,6 +72,18 @@ def problem_from_message(message: preview_pb2.Problem) -> MicropicError:
     if message.code not in errors.BY_CODE:
         return MicropicError(message.detail)
     return errors.from_wire(members)
+
+
+def purge_to_message(what: Purge) -> cache_pb2.PurgeRequest:
+    """Give what is to be forgotten as a message."""
+    return cache_pb2.PurgeRequest(
+        sources=sorted(what.sources), prefixes=what.prefixes, everything=what.everything
+    )
+
+
+def purge_from_message(message: cache_pb2.PurgeRequest) -> Purge:
+    """Make it again."""
+    return Purge(frozenset(message.sources), tuple(message.prefixes), everything=message.everything)
 
 
 def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
