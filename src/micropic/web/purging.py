@@ -51,7 +51,11 @@ class Purging:
 
     async def purge(self, what: Purge) -> int:
         """Forget, and tell how many entries of the first cache that were: it has them all."""
-        return [await cache.purge(what) for cache in self._caches][0]
+        first, *others = self._caches
+        purged = await first.purge(what)
+        for cache in others:
+            await cache.purge(what)
+        return purged
 
     def routes(self) -> list[Route]:
         """Give the route for what is not one preview's path."""
