@@ -10,10 +10,10 @@ RABBITMQ := /usr/lib/rabbitmq/bin/rabbitmq-server
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench lock docs gen warm wheel wheel-check clean
+.PHONY: help serve test lint bench bench-distributed scale-demo lock docs gen warm wheel wheel-check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
@@ -31,6 +31,12 @@ lint: $(VENV)/development ## check style, types, layers and generated tables
 
 bench: $(VENV)/development ## measure, as ratios to limits of the same run
 	$(BIN)/python -m benchmarks
+
+bench-distributed: $(VENV)/development | $(RABBITMQ) ## measure the distributed shape beside the embedded one
+	$(BIN)/python -m benchmarks distributed
+
+scale-demo: $(VENV)/development | $(RABBITMQ) ## show what five workers do that one does not
+	$(BIN)/python -m benchmarks.scale_demo
 
 docs: $(VENV)/development ## write the README's tables anew from the code
 	$(BIN)/python scripts/readme_tables.py

@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [engine|cold|cached|memory|shared|all]`."""
+"""Run the benchmarks: `python -m benchmarks [engine|cold|cached|memory|shared|distributed|all]`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import engine, load, measures, origin, photos
+from benchmarks.distributed import distributed
 from benchmarks.engine import EngineFailedError
 from benchmarks.load import LoadFailedError
 from benchmarks.processes import ROOT, NotStartedError, cores
@@ -23,6 +24,7 @@ _MEASURES = {
     "cached": measures.cached,
     "memory": measures.memory,
     "shared": shared,
+    "distributed": distributed,
 }
 
 

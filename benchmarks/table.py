@@ -23,6 +23,8 @@ class Row:
     """Target: the ratio is this or less."""
     figure_below: float | None = None
     """Target: the figure is less than this."""
+    least_figure: float | None = None
+    """Target: the figure is this or more."""
     detail: str = ""
     digits: int = 0
     """Of figure and limit, after the point."""
@@ -48,6 +50,9 @@ class Row:
             return f">= {self.least_ratio:g}: {_verdict(met=self.ratio >= self.least_ratio)}"
         if self.most_ratio is not None:
             return f"<= {self.most_ratio:g}: {_verdict(met=self.ratio <= self.most_ratio)}"
+        if self.least_figure is not None:
+            met = self.figure >= self.least_figure
+            return f">= {self.least_figure:,g} {self.unit}: {_verdict(met=met)}"
         if self.figure_below is not None:
             met = self.figure < self.figure_below
             return f"< {self.figure_below:g} {self.unit}: {_verdict(met=met)}"

@@ -163,6 +163,9 @@ class PreviewerSettings(_Section):
     avif_quality: _Quality = Field(
         65, description="the same for AVIF, whose scale is another one (docs/engine.md)"
     )
+    max_rate: Annotated[float, Field(ge=0), Allowed("a number from 0")] = Field(
+        0.0, description="requests a second that one previewer takes; 0: as many as it can"
+    )
 
 
 class CacheSettings(_Section):

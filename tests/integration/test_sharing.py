@@ -65,17 +65,7 @@ def test_one_that_leaves_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [
-        {"Cache-Control": "no-store"},
-        {"Cache-Control": "private, max-age=60"},
-        {"Cache-Control": "no-cache"},
-        {"Cache-Control": "max-age=0"},
-        {"Vary": "Cookie"},
-        {"Vary": "*"},
-        {"Expires": "0"},
-    ],
-    ids=str,
+    "fields", [{"Cache-Control": "no-store"}, {"Cache-Control": "private"}, {"Vary": "*"}]
 )
 def test_what_may_not_be_kept_is_fetched_each_time(
     service: Service, origin: Origin, fields: dict[str, str]

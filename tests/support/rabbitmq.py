@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.waiting import wait_until
 
-_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """What the Debian package's wrapper starts, which would change to another user first."""
 _START_TIMEOUT = 90.0
 _STOP_TIMEOUT = 60.0
@@ -37,13 +37,13 @@ class RabbitMQ:
 
     def start(self) -> Self:
         """Start, and wait until it takes connections; what it kept is there again."""
-        if not _SERVER.exists():
+        if not SERVER.exists():
             pytest.skip("RabbitMQ is missing: apt-get install rabbitmq-server")
         self._write_configuration()
         if self._epmd is None:
             self._epmd = self._run(shutil.which("epmd") or "epmd", "-port", str(self._mapper))
             wait_until(lambda: _answers(self._mapper))
-        self._node = self._run(str(_SERVER))
+        self._node = self._run(str(SERVER))
         wait_until(self._started, _START_TIMEOUT)
         return self
 
@@ -80,7 +80,7 @@ class RabbitMQ:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": str(self._directory / "pid"),
             "RABBITMQ_DIST_PORT": str(self._distribution),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+            "RABBITMQSERVER_ADDITIONAL_ERL_ARGS": (
                 "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none"
             ),
         }

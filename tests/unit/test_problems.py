@@ -14,6 +14,7 @@ _STATUS = {
     "internal_error": 500,
     "bad_request": 400,
     "source_forbidden": 403,
+    "not_authorized": 403,
     "loop_detected": 508,
     "origin_failed": 502,
     "origin_timeout": 504,

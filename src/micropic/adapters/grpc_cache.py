@@ -79,6 +79,8 @@ class GrpcCache:
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
         self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
         self._gets = Batches(self._get_many)
+        self._leases: set[Any] = set()
+        """Calls that hold a lease for as long as they last."""
         self.faults = 0
         """Calls that failed since the start."""
         self._last_fault = ""
@@ -152,7 +154,7 @@ class GrpcCache:
             return None
         time_left = min(time_left, MAX_TIME_LEFT)
         request = cache_pb2.LeaseRequest(key=key, time_left=time_left)
-        reply = await self._ask(self._stub.Lease, request, time_left + _LEASE_GRACE)
+        reply = await self._ask(self._take, request, time_left + _LEASE_GRACE)
         if reply is None:
             return None
         match reply.WhichOneof("outcome"):
@@ -166,6 +168,19 @@ class GrpcCache:
                 raise problem_from_message(reply.problem)
             case _:
                 return None
+
+    async def _take(
+        self, request: cache_pb2.LeaseRequest, *, timeout: float
+    ) -> cache_pb2.LeaseReply:
+        """Read the one reply, and stay on the call while the lease lasts."""
+        call = self._stub.Lease(request, timeout=timeout)
+        reply = await call.read()
+        if reply is grpc.aio.EOF:
+            return cache_pb2.LeaseReply()
+        if reply.token:
+            self._leases.add(call)
+            call.add_done_callback(self._leases.discard)
+        return reply  # type: ignore[no-any-return] # the stub is not typed
 
     async def fail(self, key: str, lease: str, error: MicropicError | None) -> None:
         """Tell those who wait what went wrong; None: nothing did, let the next one have a lease."""

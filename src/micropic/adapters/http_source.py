@@ -207,7 +207,7 @@ def _validators(known: SourceFacts | None) -> list[tuple[str, str]]:
 
 
 def _may_be_kept(facts: SourceFacts) -> bool:
-    return freshness.is_storable(facts) and freshness.lifetime(facts) > 0
+    return freshness.lifetime(facts) > 0 and not freshness.varies_by(facts.vary)
 
 
 def _next_hop(url: SourceUrl, location: str) -> SourceUrl:

@@ -138,20 +138,27 @@ class CacheService(cache_pb2_grpc.CacheServicer):
             for piece in pieces(preview.body):
                 yield cache_pb2.Piece(body=piece)
 
-    async def Lease(self, request: cache_pb2.LeaseRequest, _: _Context) -> cache_pb2.LeaseReply:
-        """Give a lease, or what came of another's."""
+    async def Lease(
+        self, request: cache_pb2.LeaseRequest, _: _Context
+    ) -> AsyncIterator[cache_pb2.LeaseReply]:
+        """Give a lease, or what came of another's; who is gone holds none."""
+        outcome = await self._outcome(request)
+        if not isinstance(outcome, model.Lease):
+            yield _lease_reply(outcome)
+            return
+        try:
+            yield cache_pb2.LeaseReply(token=outcome.token)
+            await self._leases.ended(request.key, outcome.token)
+        finally:
+            self._leases.give_up(request.key, outcome.token)
+
+    async def _outcome(
+        self, request: cache_pb2.LeaseRequest
+    ) -> model.Lease | Preview | MicropicError | None:
         outcome = await self._leases.take(request.key, _bounded(request.time_left))
         if isinstance(outcome, model.Lease):
             outcome = await self._kept_meanwhile(request.key, outcome)
-        if isinstance(outcome, model.Lease):
-            return cache_pb2.LeaseReply(token=outcome.token)
-        if isinstance(outcome, MicropicError):
-            return cache_pb2.LeaseReply(problem=problem_to_message(outcome))
-        if outcome is None:
-            return cache_pb2.LeaseReply()
-        if len(outcome.body) > MAX_INLINE:
-            return cache_pb2.LeaseReply(large=True)
-        return cache_pb2.LeaseReply(preview=preview_to_message(outcome))
+        return outcome
 
     async def _kept_meanwhile(self, key: str, lease: model.Lease) -> model.Lease | Preview:
         """Look once more: another may have finished since the caller's `Get`."""
@@ -229,6 +236,16 @@ class CacheService(cache_pb2_grpc.CacheServicer):
             evictions=usage.evictions,
             leases=len(self._leases),
         )
+
+
+def _lease_reply(outcome: Preview | MicropicError | None) -> cache_pb2.LeaseReply:
+    if isinstance(outcome, MicropicError):
+        return cache_pb2.LeaseReply(problem=problem_to_message(outcome))
+    if outcome is None:
+        return cache_pb2.LeaseReply()
+    if len(outcome.body) > MAX_INLINE:
+        return cache_pb2.LeaseReply(large=True)
+    return cache_pb2.LeaseReply(preview=preview_to_message(outcome))
 
 
 def _is_fresh(preview: Preview) -> bool:

@@ -16,6 +16,8 @@ class _Held:
 
     def __init__(self) -> None:
         self.token = ""
+        self.over = asyncio.Event()
+        """Set when the lease of `token` has ended."""
         self.end: asyncio.TimerHandle | None = None
         self.waiting: dict[asyncio.Future[_Outcome], float] = {}
 
@@ -25,7 +27,7 @@ class Leases:
 
     A lease ends when a preview comes, when its holder fails or gives it up, and when its time
     is up; in the last two cases the next who waits gets one. A holder is whoever knows the
-    token, wherever it is: that it died is seen by the time alone.
+    token, wherever it is.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,11 @@ class Leases:
         finally:
             held.waiting.pop(future, None)
 
+    async def ended(self, key: str, token: str) -> None:
+        """Wait until a lease has ended, in whichever way."""
+        if self._is_held(key, token):
+            await self._held[key].over.wait()
+
     def share(self, key: str, preview: Preview) -> None:
         """Give a preview to all who wait for it, whoever made it."""
         if key in self._held:
@@ -87,12 +94,14 @@ class Leases:
         return held is not None and held.token == token
 
     def _grant(self, key: str, held: _Held, end: float) -> Lease:
+        held.over = asyncio.Event()
         held.token = secrets.token_hex(8)
         held.end = asyncio.get_running_loop().call_at(end, self.give_up, key, held.token)
         return Lease(held.token)
 
     def _settle(self, key: str, outcome: _Outcome) -> None:
         held = self._held.pop(key)
+        held.over.set()
         if held.end:
             held.end.cancel()
         for future in held.waiting:
@@ -101,6 +110,7 @@ class Leases:
 
     def _hand_on(self, key: str) -> None:
         held = self._held[key]
+        held.over.set()
         if held.end:
             held.end.cancel()
         for future, end in held.waiting.items():

@@ -50,7 +50,7 @@ class CacheStub:
                 request_serializer=micropic_dot_v1_dot_cache__pb2.GetRequest.SerializeToString,
                 response_deserializer=micropic_dot_v1_dot_cache__pb2.Piece.FromString,
                 _registered_method=True)
-        self.Lease = channel.unary_unary(
+        self.Lease = channel.unary_stream(
                 '/micropic.v1.Cache/Lease',
                 request_serializer=micropic_dot_v1_dot_cache__pb2.LeaseRequest.SerializeToString,
                 response_deserializer=micropic_dot_v1_dot_cache__pb2.LeaseReply.FromString,
@@ -114,7 +114,9 @@ class CacheServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Lease(self, request, context):
-        """After a miss: the first caller gets the lease, others wait for what comes of it.
+        """After a miss: the first caller gets the lease, others wait for what comes of it. There is one
+        reply. Whoever got the lease stays on the call for as long as it is to hold: a call that breaks
+        off before the lease has ended gives it up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,7 +180,7 @@ def add_CacheServicer_to_server(servicer, server):
                     request_deserializer=micropic_dot_v1_dot_cache__pb2.GetRequest.FromString,
                     response_serializer=micropic_dot_v1_dot_cache__pb2.Piece.SerializeToString,
             ),
-            'Lease': grpc.unary_unary_rpc_method_handler(
+            'Lease': grpc.unary_stream_rpc_method_handler(
                     servicer.Lease,
                     request_deserializer=micropic_dot_v1_dot_cache__pb2.LeaseRequest.FromString,
                     response_serializer=micropic_dot_v1_dot_cache__pb2.LeaseReply.SerializeToString,
@@ -317,7 +319,7 @@ class Cache:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/micropic.v1.Cache/Lease',

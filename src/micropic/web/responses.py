@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from micropic.domain.freshness import parse_cache_control, remaining, varies_by
+from micropic.domain.freshness import is_storable, parse_cache_control, remaining, varies_by
 from micropic.domain.headers import CREDENTIALS
-from micropic.domain.model import CacheResult, Format, Preview, PreviewRequest
+from micropic.domain.model import CacheResult, Format, Preview, PreviewRequest, SourceFacts
 from micropic.web import conditions
 from micropic.web.conditions import Conditions, NotSatisfiableError
 
@@ -137,18 +137,17 @@ def _vary(preview: Preview, *, negotiated: bool) -> str:
 def _cache_control(preview: Preview, *, private: bool) -> bytes:
     if private:
         return b"private, no-store"
-    return _shared_cache_control(preview.source.cache_control, preview.lifetime)
+    return _for_all(preview.source.cache_control, preview.source.vary, preview.lifetime)
 
 
 @lru_cache(maxsize=2048)
-def _shared_cache_control(said: str | None, lifetime: float) -> bytes:
+def _for_all(said: str | None, vary: str | None, lifetime: float) -> bytes:
     """Tell what a cache may do; what is left is told by this and Age together (RFC 9111, 4.2)."""
-    directives = parse_cache_control(said)
-    if "no-store" in directives or "private" in directives:
+    if not is_storable(SourceFacts(cache_control=said, vary=vary)):
         return b"no-store"
     if not lifetime:
         return b"no-cache"
-    strict = b", must-revalidate" if "must-revalidate" in directives else b""
+    strict = b", must-revalidate" if "must-revalidate" in parse_cache_control(said) else b""
     return b"public, max-age=%d%s" % (lifetime, strict)
 
 

@@ -15,7 +15,9 @@ from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.discarding import Discarding
 from micropic.pipeline.leasing import LeaseKeeping, Leasing
 from micropic.pipeline.local import Fetching, Local
+from micropic.pipeline.paced import Paced
 from micropic.pipeline.remembered_errors import RememberedErrors
+from micropic.ports import Previewer
 from micropic.services.cache import CacheServer
 from micropic.services.health import Health
 from micropic.services.previewer import Worker
@@ -67,10 +69,12 @@ async def run_previewer(settings: Settings) -> None:
         cache = await stack.enter_async_context(_shared_cache(settings))
         leased = Leasing(cache, LeaseKeeping(cache, fetching))
         local = Discarding(cache, Local(Lookup(cache, Coalescing(leased)), renderer))
-        previewer = PrivateBypass(
+        previewer: Previewer = PrivateBypass(
             shared=LeaseKeeping(cache, Recall(cache, local)),
             private=Local(fetching, renderer),
         )
+        if settings.previewer.max_rate:
+            previewer = Paced(settings.previewer.max_rate, previewer)
         prefetch = settings.amqp.prefetch or common.slots(settings) + _FETCHES_AHEAD
         worker = await stack.enter_async_context(Worker(_broker(settings), previewer, prefetch))
         ready = {"renderer": lambda: renderer.ready, "broker": lambda: worker.ready}
