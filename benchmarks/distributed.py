@@ -29,9 +29,11 @@ def distributed(bench: Bench) -> list[Row]:
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(broker_running(bench.scratch))
         embedded = stack.enter_context(service.serving(bench.scratch / "embedded"))
-        cluster = stack.enter_context(_cluster(bench.scratch / "cluster", broker, "64MiB"))
-        by_grpc = stack.enter_context(_cluster(bench.scratch / "by-grpc", broker, CACHE_MEMORY="0"))
-        return [*_cold(bench, embedded, cluster), *_cached(bench, embedded, cluster, by_grpc)]
+        cluster = stack.enter_context(_cluster(bench.scratch / "cluster", broker))
+        by_grpc = stack.enter_context(_cluster(bench.scratch / "by-grpc", broker, memory="0"))
+        lean = stack.enter_context(_cluster(bench.scratch / "lean", broker, sources="0"))
+        cold = {"cold, smart": cluster, "cold, smart, no sources kept": lean}
+        return [*_cold(bench, embedded, cold), *_cached(bench, embedded, cluster, by_grpc)]
 
 
 @contextlib.contextmanager
@@ -55,8 +57,10 @@ def broker_running(scratch: Path) -> Iterator[rabbitmq.RabbitMQ]:
 
 
 @contextlib.contextmanager
-def _cluster(scratch: Path, broker: rabbitmq.RabbitMQ, memory: str) -> Iterator[Service]:
-    cluster = Cluster(scratch, broker, CACHE_MEMORY=memory)
+def _cluster(
+    scratch: Path, broker: rabbitmq.RabbitMQ, memory: str = "64MiB", sources: str = "0.5"
+) -> Iterator[Service]:
+    cluster = Cluster(scratch, broker, CACHE_MEMORY=memory, CACHE_SOURCES=sources)
     try:
         cluster.start()
         yield Service(cluster.port, cluster.pid)
@@ -64,24 +68,28 @@ def _cluster(scratch: Path, broker: rabbitmq.RabbitMQ, memory: str) -> Iterator[
         cluster.close()
 
 
-def _cold(bench: Bench, embedded: Service, cluster: Service) -> list[Row]:
-    shapes = {"embedded": embedded, "distributed": cluster}
+def _cold(bench: Bench, embedded: Service, clusters: dict[str, Service]) -> list[Row]:
+    shapes = {"embedded": embedded, **clusters}
     rates: dict[str, list[float]] = {name: [] for name in shapes}
-    for number, (name, shape) in itertools.product(range(bench.rounds), shapes.items()):
-        prefix = preview_path(bench.origin.port, f"{name}{number}-")
+    for number, (place, (name, shape)) in itertools.product(
+        range(bench.rounds), enumerate(shapes.items())
+    ):
+        prefix = preview_path(bench.origin.port, f"cold{number}-{place}-")
         shape.fetch_all(f"{prefix}check", bench.photos.names)
         job = Load(port=shape.port, connections=_AT_ONCE, prefix=prefix, photos=bench.photos.names)
         rates[name].append(load.run_for(bench.seconds, job).rate)
-        print(f"cold, {name}: {rates[name][-1]:,.0f}/s", file=sys.stderr)
-    row = Row(
-        what="distributed, cold, smart",
-        figure=median(rates["distributed"]),
-        unit="previews/s",
-        limit=median(rates["embedded"]),
-        limit_name="embedded",
-        least_ratio=0.85,
-    )
-    return [row]
+        print(f"{name}: {rates[name][-1]:,.0f}/s", file=sys.stderr)
+    return [
+        Row(
+            what=f"distributed, {name}",
+            figure=median(rates[name]),
+            unit="previews/s",
+            limit=median(rates["embedded"]),
+            limit_name="embedded",
+            least_ratio=0.85,
+        )
+        for name in clusters
+    ]
 
 
 def _cached(bench: Bench, embedded: Service, cluster: Service, by_grpc: Service) -> list[Row]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import aio_pika
 import structlog
+from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelPreconditionFailed, DeliveryError
 
@@ -57,6 +58,11 @@ class Broker:
         """Name the queue of what was not answered: expired, or too often under a dying worker."""
         return f"{self.queue}.dead"
 
+    @property
+    def cancels(self) -> str:
+        """Name the exchange where all workers hear which requests nobody waits for any more."""
+        return f"{self.queue}.cancels"
+
     async def connect(self) -> AbstractConnection:
         """Connect, once."""
         return await aio_pika.connect(
@@ -69,7 +75,10 @@ class Broker:
         )
 
     async def declare(self, connection: AbstractConnection) -> None:
-        """See to it that both queues exist; those that do stay as they are."""
+        """See to it that queues and exchange exist; those that do stay as they are."""
+        channel = await connection.channel()
+        await channel.declare_exchange(self.cancels, ExchangeType.FANOUT, durable=True)
+        await channel.close()
         await _declare(
             connection,
             self.dead_letters,

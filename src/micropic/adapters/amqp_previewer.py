@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
 from dataclasses import replace
 from typing import Self
@@ -44,7 +45,9 @@ class AmqpPreviewer:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._link = Link(broker, self._opened, self._lost, confirms=True)
-        self._numbers = itertools.count()
+        # Workers hear of the requests of all proxies: no two may have one id.
+        self._ids = (f"{secrets.token_hex(8)}-{number}" for number in itertools.count())
+        self._cancelling: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
 
     async def __aenter__(self) -> Self:
@@ -74,7 +77,7 @@ class AmqpPreviewer:
         if self._link.channel is None:
             msg = "The workers are out of reach; try again in a moment."
             raise Overloaded(msg)
-        number = str(next(self._numbers))
+        number = next(self._ids)
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = reply
         try:
@@ -83,6 +86,9 @@ class AmqpPreviewer:
                 body = await reply
         except TimeoutError:
             raise too_late() from None
+        except asyncio.CancelledError:
+            self._call_back(number)
+            raise
         finally:
             del self._waiting[number]
             reply.cancel()
@@ -111,6 +117,29 @@ class AmqpPreviewer:
             log.warning("request_not_taken", error=str(error))
             msg = "The broker did not take the request; try again in a moment."
             raise Overloaded(msg) from None
+
+    def _call_back(self, number: str) -> None:
+        """Tell the workers that nobody waits for a request any more."""
+        task = asyncio.create_task(self._cancel(number))
+        self._cancelling.add(task)
+        task.add_done_callback(self._cancelling.discard)
+
+    async def _cancel(self, number: str) -> None:
+        channel = self._link.channel
+        if channel is None:
+            return
+        properties = Message(b"", correlation_id=number).properties
+        try:
+            with errors():
+                below = await channel.get_underlay_channel()
+                await below.basic_publish(
+                    b"",
+                    exchange=self._broker.cancels,
+                    properties=properties,
+                    timeout=_CONFIRM_TIMEOUT,
+                )
+        except BrokerError as error:
+            log.warning("request_not_cancelled", error=str(error))
 
     async def _opened(self, channel: AbstractChannel) -> None:
         replies = await channel.get_queue(_REPLY_TO, ensure=False)

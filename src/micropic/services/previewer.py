@@ -15,6 +15,7 @@ from micropic.adapters.amqp_link import Broker, BrokerError, Link, errors
 from micropic.adapters.wire import messages
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.recent import Recent
 from micropic.ports import Previewer
 from micropic.v1 import request_pb2
 
@@ -23,14 +24,18 @@ log = structlog.get_logger()
 _STOP_TIMEOUT = 10.0
 """Seconds in which requests under way may end when the worker stops."""
 _CANCEL_TIMEOUT = 2.0
+_CANCELLED_SECONDS = 60.0
+"""For how long a request that was called back may come still."""
+_CANCELLED_MOST = 100_000
 
 
 class Worker:
     """Answers requests from the queue with what `inner` makes; an async context manager.
 
     It takes at most `prefetch` at a time. A request is acknowledged once its answer is on its
-    way: what a worker held that died or lost its connection, another one gets. When it stops it
-    takes nothing new and finishes what it has, within a bounded time.
+    way: what a worker held that died or lost its connection, another one gets. What nobody waits
+    for any more is not made, or given up. When it stops it takes nothing new and finishes what it
+    has, within a bounded time.
     """
 
     def __init__(self, broker: Broker, inner: Previewer, prefetch: int) -> None:
@@ -42,6 +47,8 @@ class Worker:
         self._link = Link(broker, self._opened, self._lost, confirms=False)
         self._consumer: tuple[AbstractQueue, ConsumerTag] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
+        self._making: dict[str, asyncio.Task[Preview]] = {}
+        self._cancelled: Recent[bool] = Recent(_CANCELLED_SECONDS, _CANCELLED_MOST)
 
     async def __aenter__(self) -> Self:
         await self._link.__aenter__()
@@ -60,6 +67,9 @@ class Worker:
 
     async def _opened(self, channel: AbstractChannel) -> None:
         await channel.set_qos(self._prefetch)
+        cancels = await channel.declare_queue(exclusive=True)
+        await cancels.bind(self._broker.cancels)
+        await cancels.consume(self._called_back, no_ack=True)
         queue = await channel.get_queue(self._broker.queue, ensure=False)
         self._consumer = queue, await queue.consume(self._take)
 
@@ -68,6 +78,16 @@ class Worker:
         self._consumer = None
         for task in self._under_way:
             task.cancel()
+
+    async def _called_back(self, message: AbstractIncomingMessage) -> None:
+        """Give up a request, or remember that it is not to be begun."""
+        number = message.correlation_id or ""
+        self._cancelled.add(number, value=True, now=time.monotonic())
+        if number in self._making:
+            self._making[number].cancel()
+
+    def _is_cancelled(self, number: str | None) -> bool:
+        return bool(self._cancelled.get(number or "", time.monotonic()))
 
     async def _stop_consuming(self) -> None:
         if self._consumer is None:
@@ -96,8 +116,9 @@ class Worker:
             outcome, key = _as_answer(error), ""
         else:
             key = request.key
-            late = request.deadline <= started
-            outcome = None if late else await self._make(request)
+            too_late = request.deadline <= started or self._is_cancelled(message.correlation_id)
+            number = message.correlation_id or ""
+            outcome = None if too_late else await self._make(request, number)
         await self._settle(message, outcome)
         log.info(
             "request",
@@ -106,14 +127,24 @@ class Worker:
             duration_ms=round((time.monotonic() - started) * 1000, 2),
         )
 
-    async def _make(self, request: PreviewRequest) -> Preview | MicropicError:
+    async def _make(self, request: PreviewRequest, number: str) -> Preview | MicropicError | None:
+        """Have a request made; None: it was called back."""
+        making = asyncio.ensure_future(self._inner.preview(request))
+        self._making[number] = making
         try:
-            return await self._inner.preview(request)
+            return await making
+        except asyncio.CancelledError:
+            if not self._is_cancelled(number):
+                raise
+            return None
         except MicropicError as error:
             return error
         except Exception as error:  # a defect of ours is one 500, not a dead worker
             log.exception("defect", key=request.key)
             return _as_answer(error)
+        finally:
+            making.cancel()  # where it is this very task that was cancelled
+            del self._making[number]
 
     async def _settle(
         self, message: AbstractIncomingMessage, outcome: Preview | MicropicError | None
@@ -141,5 +172,5 @@ def _as_answer(error: Exception) -> MicropicError:
 
 def _summary(outcome: Preview | MicropicError | None) -> str:
     if outcome is None:
-        return "too_late"
+        return "not_wanted"
     return outcome.code if isinstance(outcome, MicropicError) else "preview"

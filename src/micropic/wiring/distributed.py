@@ -67,10 +67,10 @@ async def run_previewer(settings: Settings) -> None:
         renderer = await stack.enter_async_context(common.renderer(settings))
         fetching = Fetching(await common.source(settings, stack), common.policy(settings))
         cache = await stack.enter_async_context(_shared_cache(settings))
-        leased = Leasing(cache, LeaseKeeping(cache, fetching))
-        local = Discarding(cache, Local(Lookup(cache, Coalescing(leased)), renderer))
+        sources = _sources(settings, cache, fetching)
+        local = Recall(cache, Discarding(cache, Local(sources, renderer)))
         previewer: Previewer = PrivateBypass(
-            shared=LeaseKeeping(cache, Recall(cache, local)),
+            shared=LeaseKeeping(cache, local),
             private=Local(fetching, renderer),
         )
         if settings.previewer.max_rate:
@@ -97,6 +97,14 @@ async def run_cache(settings: Settings) -> None:
         await stack.enter_async_context(server)
         told = f"keeps previews for {settings.grpc.host}:{server.port}"
         await common.serve_health(at, Health({}, usage=cache.levels), told, port=server.port)
+
+
+def _sources(settings: Settings, cache: GrpcCache, fetching: Previewer) -> Previewer:
+    """Stack what workers share of sources; without a share of the cache, nothing."""
+    if not settings.cache.sources:
+        return Coalescing(fetching)
+    leased = Leasing(cache, LeaseKeeping(cache, fetching))
+    return Lookup(cache, Coalescing(leased))
 
 
 def _shared_cache(settings: Settings) -> GrpcCache:
