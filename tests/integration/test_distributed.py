@@ -126,7 +126,7 @@ def test_what_nobody_waits_for_any_more_is_given_up_or_not_begun(
 
 
 def test_a_full_queue_is_a_503_at_once(start_cluster: StartCluster, origin: Origin) -> None:
-    """A quorum queue may take some more at the same moment, but none once it is known to be full."""
+    """A quorum queue may take some more at the same moment, but none once it is known full."""
     cluster = start_cluster(AMQP_QUEUE_LENGTH="1", PROXY_TIMEOUT="30")
     cluster.workers[0].stop()
     source = origin.on("/a", Reply(photo()))
