@@ -27,6 +27,9 @@ from pydantic import (
     ValidationError,
 )
 
+from micropic.domain import urls
+from micropic.domain.errors import BadRequest
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -56,6 +59,14 @@ def _address(value: str) -> str:
     return value
 
 
+def _source(value: str) -> str:
+    """Check the address of a picture."""
+    try:
+        return str(urls.parse_source(value.encode())) if value else value
+    except BadRequest as error:
+        raise ValueError(error.detail) from None
+
+
 _Port = Annotated[int, Field(ge=0, le=65535), Allowed("a whole number, 0 (any free port) to 65535")]
 _Count = Annotated[int, Field(ge=0), Allowed("a whole number from 0")]
 _AtLeastOne = Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
@@ -64,6 +75,7 @@ _Origin = Annotated[
     Field(pattern=r"^(\*|https?://[^\s/]+)?$"),
     Allowed("* or an origin such as https://www.example.com"),
 ]
+_Source = Annotated[str, AfterValidator(_source), Allowed("the address of a picture, or empty")]
 _Quality = Annotated[int, Field(ge=1, le=100), Allowed("a whole number from 1 to 100")]
 _Seconds = Annotated[float, Field(gt=0, le=3600), Allowed("seconds, more than 0 and up to 3600")]
 _Age = Annotated[float, Field(ge=0, le=31_536_000), Allowed("seconds, up to a year")]
@@ -107,6 +119,12 @@ class ProxySettings(_Section):
         Literal["same-origin", "same-site", "cross-origin", ""],
         Allowed("same-origin, same-site, cross-origin or empty"),
     ] = Field("cross-origin", description="Cross-Origin-Resource-Policy of previews; empty: none")
+    fallback: _Source = Field(
+        "", description="picture in the place of errors, such as https://h/x.png; empty: none"
+    )
+    fallback_status: Annotated[Literal["error", "200"], Allowed("error or 200")] = Field(
+        "error", description="status of such an answer: the error's own, or 200"
+    )
     purge_token: _Text = Field(
         "", description="secret of those who may purge the cache over HTTP; empty: nobody may"
     )

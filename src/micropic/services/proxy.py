@@ -17,9 +17,10 @@ from starlette.routing import BaseRoute
 
 from micropic.domain import freshness, headers, urls
 from micropic.domain.errors import MicropicError, too_late
-from micropic.domain.model import Headers, Mode, PreviewRequest
+from micropic.domain.model import Headers, Mode, PreviewRequest, SourceUrl
 from micropic.domain.purge import Purge
 from micropic.ports import Previewer
+from micropic.services.fallback import Fallback
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
 from micropic.web.conditions import Conditions, conditions
@@ -48,6 +49,9 @@ class ProxyOptions:
     credential_hosts: Sequence[str] = ()
     reload_networks: Sequence[IPv4Network | IPv6Network] = ()
     """Whose clients may have the origin asked by `Cache-Control: no-cache`."""
+    fallback: SourceUrl | None = None
+    """The picture in the place of errors; `fallback_status` None: with the error's status."""
+    fallback_status: int | None = None
     sharing: Sharing = field(default_factory=Sharing)
 
 
@@ -63,6 +67,7 @@ class ProxyApp:
     ) -> None:
         self._previewer = previewer
         self._purging = purging
+        self._fallback = Fallback(previewer, options.fallback, options.fallback_status)
         self._options = options
         self._sharing = options.sharing.fields()
         self._watches = ClientWatches()
@@ -89,17 +94,17 @@ class ProxyApp:
     async def _preview(self, scope: Any, receive: Any, exchange: _Exchange) -> Response:
         if scope["method"] not in _METHODS:
             return _method_not_allowed(scope, exchange)
-        private = False
+        request = None
         try:
             client = _client(tuple(scope["headers"]))
             request = self._read(scope, client)
-            private = request.private
             with self._watches.watch(receive, self._options.timeout + _GRACE):
                 preview = await self._previewer.preview(request)
-        except MicropicError as error:
-            return problems.from_error(error, exchange.request_id, private=private)
-        except TimeoutError:
-            return problems.from_error(too_late(), exchange.request_id, private=private)
+        except (MicropicError, TimeoutError) as error:
+            told = error if isinstance(error, MicropicError) else too_late()
+            private = request is not None and request.private
+            problem = problems.from_error(told, exchange.request_id, private=private)
+            return await self._fallback.instead(problem, request)
         except ClientGone:
             raise
         except Exception:  # noqa: BLE001 # a defect of ours is one 500, not a dead connection

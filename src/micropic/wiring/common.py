@@ -22,7 +22,7 @@ from micropic.adapters.sample_source import SampleSource
 from micropic.domain.freshness import Policy
 from micropic.domain.model import Scheme
 from micropic.domain.options import Defaults
-from micropic.domain.urls import Grammar
+from micropic.domain.urls import Grammar, parse_source
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
@@ -167,6 +167,7 @@ async def serve_for_long(*listeners: Listener) -> None:
 
 
 def _proxy_options(settings: Settings) -> ProxyOptions:
+    fallback = settings.proxy.fallback
     return ProxyOptions(
         grammar=Grammar(
             defaults=Defaults(
@@ -179,6 +180,8 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
         ),
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,
+        fallback=parse_source(fallback.encode()) if fallback else None,
+        fallback_status=200 if settings.proxy.fallback_status == "200" else None,
         reload_networks=settings.proxy.reload_networks,
         sharing=Sharing(settings.proxy.allow_origin, settings.proxy.resource_policy),
     )
