@@ -194,6 +194,9 @@ class CacheSettings(_Section):
     )
     size: _Bytes = Field(ByteSize(512 * 1024**2), description="what the cache may take on disk")
     entries: _Count = Field(0, description="how many previews the cache may hold; 0: no limit")
+    policy: Annotated[Literal["s3-fifo", "lru"], Allowed("s3-fifo or lru")] = Field(
+        "s3-fifo", description="what goes first when the disk's share is full (docs/eviction.md)"
+    )
     sources: _Share = Field(
         0.5, description="share of cache.size for sources, so that another size needs no fetch"
     )

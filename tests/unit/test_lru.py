@@ -96,3 +96,11 @@ def test_it_behaves_like_a_list_from_old_to_new(
         assert {key for key in range(6) if key in index} == set(dict(model))
         assert index.bytes == sum(dict(model).values()) <= max_bytes
         assert len(index) == len(model)
+
+
+def test_keys_come_least_recently_used_first() -> None:
+    index: LruIndex[str] = LruIndex(30)
+    for key in "abc":
+        index.add(key, 10)
+    index.touch("a")
+    assert list(index) == ["b", "c", "a"]

@@ -13,7 +13,8 @@ all that was made of one source is found by name.
 ```
 
 An entry's modification time is when it was last used: the order is found again after a
-restart, but for the last second before a crash. The index lives on the event loop; files are
+restart, but for the last second before a crash (of S3-FIFO's, how often something was used is not:
+all enter the small queue by their last use). The index lives on the event loop; files are
 touched in threads of the cache's own, unless the kernel has them in memory.
 """
 
@@ -41,6 +42,7 @@ from micropic.domain import urls
 from micropic.domain.lru import LruIndex
 from micropic.domain.model import Preview
 from micropic.domain.purge import Purge
+from micropic.domain.s3fifo import S3FifoIndex
 
 log = structlog.get_logger()
 
@@ -52,6 +54,10 @@ _MARK_INTERVAL = 1.0
 """Seconds."""
 _FOLDERS = [f"{n:02x}" for n in range(256)]
 _FILE_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+Policy = type[LruIndex[bytes]] | type[S3FifoIndex[bytes]]
+"""What goes first when there is no room."""
 
 
 class CacheDirectoryInUseError(Exception):
@@ -86,7 +92,13 @@ class DiskCache:
 
     """
 
-    def __init__(self, directory: Path, max_bytes: int, max_entries: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        max_bytes: int,
+        max_entries: int | None = None,
+        policy: Policy = LruIndex[bytes],
+    ) -> None:
         self._root = directory / f"v{VERSION}"
         self._tmp = directory / "tmp"
         self._names = itertools.count()
@@ -96,7 +108,7 @@ class DiskCache:
         self._lock = _own(directory)
         for version in range(1, VERSION):  # what an earlier program kept, none can read any more
             shutil.rmtree(directory / f"v{version}", ignore_errors=True)
-        self._index: LruIndex[bytes] = LruIndex(max_bytes, max_entries)
+        self._index = policy(max_bytes, max_entries)
         self._evictions = self._purges = self._hits = self._misses = 0
         self._used: dict[bytes, int] = {}
         self._marking: asyncio.TimerHandle | None = None
