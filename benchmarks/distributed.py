@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks import load, service
 from benchmarks.load import Load
-from benchmarks.measures import Bench
+from benchmarks.measures import Bench, in_turns
 from benchmarks.processes import NotStartedError
 from benchmarks.service import Service, preview_path
 from benchmarks.table import Row
@@ -96,17 +96,19 @@ def _cached(bench: Bench, embedded: Service, cluster: Service, by_grpc: Service)
     path = f"{preview_path(bench.origin.port, 'cached')}/{bench.photos.names[0]}"
     shapes = {"embedded": embedded, "memory": cluster, "gRPC only": by_grpc}
     size = {len(shape.fetch(path)) for shape in shapes.values()}.pop()
-    rates: dict[str, list[float]] = {name: [] for name in shapes}
-    for _, (name, shape) in itertools.product(range(bench.rounds), shapes.items()):
-        job = Load(port=shape.port, connections=_CACHED_AT_ONCE, prefix=path)
-        rates[name].append(load.run_for(bench.seconds, job).rate)
-        print(f"cached, {name}: {rates[name][-1]:,.0f}/s", file=sys.stderr)
+    rates = in_turns(
+        bench,
+        {
+            f"cached, {name}": Load(port=shape.port, connections=_CACHED_AT_ONCE, prefix=path)
+            for name, shape in shapes.items()
+        },
+    )
     return [
         Row(
             what=f"distributed, cached, {name}",
-            figure=median(rates[name]),
+            figure=rates[f"cached, {name}"],
             unit=f"answers/s of {size:,} bytes",
-            limit=median(rates["embedded"]),
+            limit=rates["cached, embedded"],
             limit_name="embedded",
             least_ratio=0.8 if name == "memory" else None,
             least_figure=_LEAST_BY_GRPC if name == "gRPC only" else None,

@@ -65,7 +65,7 @@ def cached(bench: Bench) -> list[Row]:
         if bench.origin.still:
             bench.origin.still.write_bytes(body)
             loads["nginx, static"] = _same(bench.origin.port, "/still.jpg")
-        rates = _in_turns(bench, loads)
+        rates = in_turns(bench, loads)
     return _cached_rows(rates, len(body))
 
 
@@ -171,7 +171,7 @@ def _many_in_turn(bench: Bench, target: service.Service, photo: str) -> Load:
     return turns
 
 
-def _in_turns(bench: Bench, loads: dict[str, Load]) -> dict[str, float]:
+def in_turns(bench: Bench, loads: dict[str, Load]) -> dict[str, float]:
     """Run each load, round by round, so that all see the same weather; give median rates."""
     rates: dict[str, list[float]] = {name: [] for name in loads}
     for _ in range(bench.rounds):

@@ -66,6 +66,18 @@ def test_who_does_not_know_the_token_may_not(
     assert results(service, paths) == ["cache", "cache"]
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"x", b"[]", b"{}", b'{"all": 1}', b'{"sources": "h/a"}', b'{"source": ["h/a"]}',
+             b'{"prefixes": [""]}', b'{"sources": [null]}'],
+)  # fmt: skip
+def test_what_is_not_understood_purges_nothing(
+    service: Service, origin: Origin, body: bytes
+) -> None:
+    paths = pictures(service, origin, "/a")
+    assert service.get("/purge", BEARER, "POST", body=body).error == (400, "bad_request")
+    assert results(service, paths) == ["cache", "cache"]
+
+
 def test_the_command_line_purges_by_source_by_prefix_and_all(
     service: Service, origin: Origin
 ) -> None:

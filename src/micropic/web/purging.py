@@ -74,13 +74,14 @@ class Purging:
             asked = orjson.loads(body)
         except orjson.JSONDecodeError:
             asked = None
-        if not isinstance(asked, dict) or not asked or asked.keys() - _MEMBERS:
+        everything = asked.get("all", False) if isinstance(asked, dict) else None
+        if not asked or not isinstance(everything, bool) or asked.keys() - _MEMBERS:
             msg = 'Say what to purge as JSON: {"sources": [...], "prefixes": [...], "all": false}.'
             raise BadRequest(msg)
         return Purge(
             frozenset(self._addresses(asked.get("sources", []))),
             tuple(self._addresses(asked.get("prefixes", []))),
-            everything=asked.get("all") is True,
+            everything=everything,
         )
 
     def _addresses(self, listed: Any) -> list[str]:
