@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import random
 from pathlib import Path
 
+from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.entry import VERSION
+from micropic.domain.s3fifo import S3FifoIndex
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService, micropic
@@ -143,3 +147,19 @@ def test_kills_while_it_works_leave_whole_previews(
     assert sum(answer.result().cache_status == "micropic; hit" for answer in again) == kept
     assert service.events("cache_entry_corrupt") == []
     assert list((service.cache / "tmp").iterdir()) == []
+
+
+async def test_a_restart_finds_100_000_entries_in_the_order_of_their_use(tmp_path: Path) -> None:
+    """What is found is taken by name and time alone: no file is read."""
+    DiskCache(tmp_path, 2**33).close()
+    names = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(100_000)]
+    for number, name in enumerate(names):
+        path = tmp_path / f"v{VERSION}" / name[:2] / name
+        path.touch()
+        os.utime(path, ns=(number * 1000, number * 1000))
+    cache = DiskCache(tmp_path, 2**33, policy=S3FifoIndex[bytes])
+    try:
+        assert [name.hex() for name in cache._index] == names
+        assert await cache.get("/fill/3/2/q=80/http://h/x") is None
+    finally:
+        cache.close()
