@@ -91,12 +91,12 @@ def test_the_cache_that_is_killed_and_comes_back_costs_no_request(
 
 
 def test_a_cache_that_hangs_costs_no_request(start_cluster: StartCluster, source: str) -> None:
-    cluster = start_cluster(workers=2, PROXY_TIMEOUT="4")
+    cluster = start_cluster(workers=2, PROXY_TIMEOUT="7")
 
     def hangs() -> None:
         cluster.shared_cache.pause()
         hung = time.monotonic()
-        wait_until(lambda: time.monotonic() - hung > 5)  # longer than any request may take
+        wait_until(lambda: time.monotonic() - hung > 8)  # longer than any request may take
         cluster.shared_cache.resume()
 
     assert statuses(under_requests(cluster, source, hangs)) == {200}
