@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -135,3 +136,14 @@ async def test_one_more_than_the_limit_is_refused_at_once() -> None:
     await turns(lambda: len(inner.calls) == 3)
     inner.calls[2].set_result(made())
     assert (await third).body == b"x"
+
+
+async def test_nobody_joins_who_wants_nothing_made() -> None:
+    inner = Inner()
+    stack = Coalescing(inner)
+    first = asyncio.create_task(stack.preview(replace(asked(), only_if_cached=True)))
+    second = asyncio.create_task(stack.preview(asked()))
+    await turns(lambda: len(inner.calls) == 2)
+    for call in inner.calls:
+        call.set_result(made())
+    assert [(await task).body for task in (first, second)] == [b"x", b"x"]

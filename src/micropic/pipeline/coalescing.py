@@ -11,8 +11,8 @@ from micropic.domain.errors import OUT_OF_TIME, OriginRefused
 from micropic.domain.model import Headers, Preview, PreviewRequest
 from micropic.ports import Previewer
 
-_Key = tuple[str, bool]
-"""A request's key, and whether it insists that the origin be asked."""
+_Key = tuple[str, bool, bool]
+"""A request's key, whether the origin must be asked, and whether nothing may be made."""
 
 
 class _Work:
@@ -84,4 +84,4 @@ class Coalescing:
 
 
 def _key(request: PreviewRequest) -> _Key:
-    return request.key, request.reload
+    return request.key, request.reload, request.only_if_cached
