@@ -35,6 +35,8 @@ class Coalescing:
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Join the work under way for an equal request, or begin it."""
+        if request.only_if_cached:  # what others ask for is more than that
+            return await self._inner.preview(request)
         work = self._under_way.get(request.key)
         if work is None or work.task.done():
             return await self._wait(request.key, self._begin(request))
