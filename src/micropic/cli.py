@@ -141,7 +141,7 @@ def _run(
         for note in notes:
             log.warning("setting", detail=note)
         uvloop.run(service(loaded))
-    except (OSError, CacheDirectoryInUseError) as error:
+    except (OSError, CacheDirectoryInUseError, settings.SettingsError) as error:
         _fail(str(error))
 
 

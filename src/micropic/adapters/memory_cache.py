@@ -14,8 +14,8 @@ _OVERHEAD = 1536
 class MemoryCache:
     """Keeps previews as they are; `max_bytes` bounds their bodies and what belongs to them."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._index: LruIndex[str] = LruIndex(max_bytes)
+    def __init__(self, max_bytes: int, max_entries: int | None = None) -> None:
+        self._index: LruIndex[str] = LruIndex(max_bytes, max_entries)
         self._previews: dict[str, Preview] = {}
 
     async def get(self, key: str) -> Preview | None:

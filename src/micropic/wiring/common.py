@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
 from contextlib import AsyncExitStack
-from pathlib import Path
 from socket import socket
 
 import structlog
@@ -13,7 +11,6 @@ import structlog
 from micropic import __version__
 from micropic.adapters.address_guard import AddressGuard
 from micropic.adapters.by_scheme import SourceByScheme
-from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.http_source import HttpSource, HttpSourceOptions
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
@@ -65,14 +62,6 @@ def slots(settings: Settings) -> int:
     """Give how many render processes there are to be."""
     # One more than cores: a process that waits for its next picture leaves no core idle.
     return settings.render.slots or cores() + 1
-
-
-def disk_cache(settings: Settings) -> DiskCache:
-    """Open the cache directory."""
-    cache = settings.cache
-    # Unlike that of Path this takes a user whom nobody knows for a name.
-    directory = Path(os.path.expanduser(cache.dirname))  # noqa: PTH111
-    return DiskCache(directory, cache.size, cache.entries or None)
 
 
 async def source(settings: Settings, stack: AsyncExitStack) -> Source:
