@@ -45,4 +45,4 @@ class RedisStore:
 
 
 def _key(name: str) -> str:
-    return f"micropic:{name}"
+    return "micropic:" + name.replace("/", ":")
