@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RABBITMQ := /usr/lib/rabbitmq/bin/rabbitmq-server
+REDIS := /usr/bin/redis-server
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
@@ -18,7 +19,7 @@ help: ## list the targets
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
-test: $(VENV)/development | $(RABBITMQ) ## run every test
+test: $(VENV)/development | $(RABBITMQ) $(REDIS) ## run every test
 	$(BIN)/python -m pytest tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
 	$(BIN)/python -m pytest --cov
 
@@ -70,20 +71,21 @@ lock: $(VENV)/development ## renew the lock files
 		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces \
 		--constraint requirements/runtime.txt -o requirements/faces.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-		--no-header --python-version 3.11 --upgrade pyproject.toml --group dev -o requirements/development.txt
+		--no-header --python-version 3.11 --upgrade pyproject.toml --extra redis --extra s3 --group dev \
+		-o requirements/development.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-# Debian's package: the tests start a server of their own from it. In a container the package
-# starts none; elsewhere the system's own is left as the package has it. Without it the tests of
-# the distributed shape are skipped, and say so.
-$(RABBITMQ):
+# Debian's packages: the tests start servers of their own from them. In a container the packages
+# start none; elsewhere the system's own are left as the packages have them. What needs a server
+# that is missing is skipped, and says so.
+$(RABBITMQ) $(REDIS):
 	@if [ "$$(id -u)" = 0 ]; then \
 		apt-get -qq update && \
-		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends rabbitmq-server; \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(@F); \
 	fi || true
-	@[ -e $@ ] || echo "RabbitMQ is missing, some tests are skipped: sudo apt-get install rabbitmq-server" >&2
+	@[ -e $@ ] || echo "$(@F) is missing, some tests are skipped: sudo apt-get install $(@F)" >&2
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "micropic needs Python 3.11 or newer, not " + sys.version.split()[0])'

@@ -11,6 +11,8 @@ import pytest
 from tests.support.cluster import Cluster, StartCluster
 from tests.support.origin import Origin
 from tests.support.rabbitmq import RabbitMQ
+from tests.support.redis_server import RedisServer, StartRedis
+from tests.support.s3_server import S3Server
 from tests.support.service import Service, StartService
 from tests.support.shape import Shape
 from tests.support.shared_cache import SharedCache, StartSharedCache
@@ -93,6 +95,35 @@ def shape(request: pytest.FixtureRequest) -> Shape:
         "distributed": ("cluster", "start_cluster"),
     }[request.param]
     return Shape(lambda: request.getfixturevalue(shared), request.getfixturevalue(start))
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[StartRedis]:
+    """Start Redis servers of the test's own, with options as in their file."""
+    with ExitStack() as stack:
+
+        def start(**options: str) -> RedisServer:
+            server = RedisServer(tmp_path, **options).start()
+            stack.callback(server.kill)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def redis(start_redis: StartRedis) -> RedisServer:
+    """Give an empty Redis server of the test's own."""
+    return start_redis()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Give an S3 server that tests share: each uses a prefix of its own, none may stop it."""
+    shared = S3Server(tmp_path_factory.mktemp("s3"))
+    try:
+        yield shared.start()
+    finally:
+        shared.close()
 
 
 @pytest.fixture

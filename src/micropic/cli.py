@@ -150,11 +150,13 @@ def stats(
         return
     for name, usage in levels.items():
         asked = usage["hits"] + usage["misses"]
+        unused = usage["unused"]
         ratio = f"{usage['hits'] / asked:.0%}" if asked else "-"
         typer.echo(
             f"{name}: {usage['entries']} entries, {usage['bytes'] / 2**20:.1f} of "
             f"{usage['max_bytes'] / 2**20:.1f} MiB, hit ratio {ratio} of {asked}, "
-            f"{usage['evictions']} evicted, the oldest unused for {usage['unused']:.0f} s"
+            f"{usage['evictions']} evicted"
+            + (f", the oldest unused for {unused:.0f} s" if unused is not None else "")
         )
 
 
@@ -200,7 +202,7 @@ def _run(
         for note in notes:
             log.warning("setting", detail=note)
         uvloop.run(service(loaded))
-    except (OSError, CacheDirectoryInUseError) as error:
+    except (OSError, CacheDirectoryInUseError, settings.SettingsError) as error:
         _fail(str(error))
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -42,6 +43,11 @@ _Layer = dict[str, tuple[object, str]]
 """What one place gives: the value and the place, by the setting's name."""
 
 _BARE_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_CACHE_URL = re.compile(
+    r"|memory://|file:///[^?#]+|grpc://[^/?#@]+:[0-9]+|rediss?://[^/?#]+(/[0-9]*)?"
+    r"|s3://[a-z0-9][a-z0-9.-]+(/[^?#]*)?([?]endpoint=https?://[^/?#&]+/?)?"
+)
+_PASSWORD = re.compile(r"//.*@")
 
 
 def _split(value: object) -> object:
@@ -65,6 +71,12 @@ def _source(value: str) -> str:
         return str(urls.parse_source(value.encode())) if value else value
     except BadRequest as error:
         raise ValueError(error.detail) from None
+
+
+def _cache_url(value: str) -> str:
+    if not _CACHE_URL.fullmatch(value) or urlsplit(value).port == 0:
+        raise ValueError
+    return value
 
 
 _Port = Annotated[int, Field(ge=0, le=65535), Allowed("a whole number, 0 (any free port) to 65535")]
@@ -189,6 +201,14 @@ class PreviewerSettings(_Section):
 class CacheSettings(_Section):
     """The previews and sources that are kept."""
 
+    url: Annotated[
+        str,
+        AfterValidator(_cache_url),
+        Allowed(
+            "file:///directory, memory://, grpc://host:port, redis://host:port, s3://bucket/prefix "
+            "or empty"
+        ),
+    ] = Field("", description="where previews are kept (docs/backends.md); empty: cache.dirname")
     dirname: Annotated[Path, Allowed("a directory")] = Field(
         Path("~/.cache/micropic"), description="directory of the cache"
     )
@@ -213,6 +233,7 @@ class CacheSettings(_Section):
     negative_age: Annotated[float, Field(ge=0, le=3600), Allowed("seconds, up to 3600")] = Field(
         10.0, description="for how long a missing or broken source is not asked for again"
     )
+    timeout: _Seconds = Field(0.5, description="time for one call to redis:// or s3://")
     memory: _Bytes = Field(
         ByteSize(64 * 1024**2), description="part of it that is kept in memory, too; 0: none"
     )
@@ -389,7 +410,8 @@ def _explain(error: ValidationError, given: _Layer) -> str:
     if knob is None:
         known = ", ".join(knob.name for knob in knobs())
         return f"There is no setting {name!a}, {where}. The settings are {known}."
-    return f"The setting {name} is {first['input']!r}, {where}; allowed: {knob.allowed}."
+    value = _PASSWORD.sub("//***@", repr(first["input"]))
+    return f"The setting {name} is {value}, {where}; allowed: {knob.allowed}."
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -12,11 +13,15 @@ from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.entry import VERSION
 from micropic.adapters.grpc_cache import GrpcCache
 from micropic.adapters.memory_cache import MemoryCache
+from micropic.adapters.redis_store import RedisStore
+from micropic.adapters.remote_cache import RemoteCache, Store
+from micropic.adapters.s3_store import S3Store
 from micropic.domain.freshness import lifetime
 from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
 from micropic.domain.purge import Purge
 from micropic.ports import Cache
 from micropic.services.cache import CacheServer
+from tests.support.s3_server import S3Server
 
 MakeCache = Callable[[int], Awaitable[Cache]]
 
@@ -28,31 +33,47 @@ THREE = 3 * BODY + BODY // 2
 """Room for three entries and not for four."""
 
 
-@pytest.fixture(params=["memory", "disk", "disk, read by threads", "gRPC"])
-async def make_cache(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[MakeCache]:
+BOUNDED = ["memory", "disk", "disk, read by threads", "gRPC"]
+REMOTE = ["Redis", "S3"]
+"""What they hold is bounded by their servers' own settings."""
+
+
+@pytest.fixture(params=BOUNDED)
+async def make_cache(request: pytest.FixtureRequest) -> AsyncIterator[MakeCache]:
     """Make a cache that holds so many bytes."""
-    if request.param == "disk, read by threads":
-        monkeypatch.setattr(disk_cache, "read_cached", lambda _: None)
     async with AsyncExitStack() as stack:
-
-        async def make(max_bytes: int) -> Cache:
-            if request.param == "memory":
-                return MemoryCache(max_bytes)
-            cache = DiskCache(tmp_path, max_bytes)
-            stack.callback(cache.close)
-            if request.param != "gRPC":
-                return cache
-            server = await stack.enter_async_context(CacheServer(cache, "127.0.0.1", 0))
-            return await stack.enter_async_context(GrpcCache("127.0.0.1", server.port, 10.0))
-
-        yield make
+        yield lambda max_bytes: bounded(request, stack, max_bytes)
 
 
-@pytest.fixture
-async def cache(make_cache: MakeCache) -> Cache:
-    return await make_cache(ROOMY)
+@pytest.fixture(params=BOUNDED + REMOTE)
+async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
+    async with AsyncExitStack() as stack:
+        if request.param in REMOTE:
+            yield await stack.enter_async_context(RemoteCache(store(request), 10.0))
+        else:
+            yield await bounded(request, stack, ROOMY)
+
+
+async def bounded(request: pytest.FixtureRequest, stack: AsyncExitStack, max_bytes: int) -> Cache:
+    if request.param == "memory":
+        return MemoryCache(max_bytes)
+    if request.param == "disk, read by threads":
+        request.getfixturevalue("monkeypatch").setattr(disk_cache, "read_cached", lambda _: None)
+    cache = DiskCache(request.getfixturevalue("tmp_path"), max_bytes)
+    stack.callback(cache.close)
+    if request.param != "gRPC":
+        return cache
+    server = await stack.enter_async_context(CacheServer(cache, "127.0.0.1", 0))
+    return await stack.enter_async_context(GrpcCache("127.0.0.1", server.port, 10.0))
+
+
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "Redis":
+        return RedisStore(request.getfixturevalue("redis").url)
+    server: S3Server = request.getfixturevalue("s3")
+    for name, value in server.environment.items():
+        request.getfixturevalue("monkeypatch").setenv(name, value)
+    return S3Store(server.bucket, uuid4().hex, server.endpoint)
 
 
 def preview(name: str = "owl", size: int = BODY) -> Preview:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Self
 
 import pytest
 
+from tests.support.ports import answers, free_ports
 from tests.support.waiting import wait_until
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -25,7 +25,7 @@ class RabbitMQ:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.port, self._distribution, self._mapper = _free_ports(3)
+        self.port, self._distribution, self._mapper = free_ports(3)
         self._node: subprocess.Popen[bytes] | None = None
         # The node would start this itself, and leave it behind.
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -42,7 +42,7 @@ class RabbitMQ:
         self._write_configuration()
         if self._epmd is None:
             self._epmd = self._run(shutil.which("epmd") or "epmd", "-port", str(self._mapper))
-            wait_until(lambda: _answers(self._mapper))
+            wait_until(lambda: answers(self._mapper))
         self._node = self._run(str(SERVER))
         wait_until(self._started, _START_TIMEOUT)
         return self
@@ -62,7 +62,7 @@ class RabbitMQ:
     def _started(self) -> bool:
         assert self._node is not None
         assert self._node.poll() is None, (self._directory / "output").read_text()
-        return _answers(self.port, b"AMQP\x00\x00\x09\x01")
+        return answers(self.port, b"AMQP\x00\x00\x09\x01")
 
     def _run(self, *command: str) -> subprocess.Popen[bytes]:
         environment = {
@@ -106,21 +106,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
         raise
-
-
-def _answers(port: int, greeting: bytes = b"") -> bool:
-    """Tell whether a server is there, and has something to say to a greeting."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(greeting)
-            return not greeting or bool(connection.recv(1))
-    except OSError:
-        return False  # not yet
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in sockets]
-    for server in sockets:
-        server.close()
-    return ports

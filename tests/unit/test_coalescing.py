@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from micropic.domain.errors import OriginRefused, OriginTimeout, Overloaded
+from micropic.domain.errors import NotCached, OriginRefused, OriginTimeout, Overloaded
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.pipeline.admission import Admission, Gate
@@ -53,6 +53,21 @@ async def test_equal_requests_are_joined_and_told_so() -> None:
     collapsed = [(await task).provenance.collapsed for task in tasks]
     assert collapsed == [False, True, True, True, True]
     assert len(inner.calls) == 1
+
+
+async def test_who_wants_what_is_kept_alone_is_not_joined_by_others() -> None:
+    """It would hand them its refusal."""
+    inner = Inner()
+    stack = Coalescing(inner)
+    only = asyncio.create_task(stack.preview(replace(asked(), only_if_cached=True)))
+    await turns(lambda: bool(inner.calls))
+    other = asyncio.create_task(stack.preview(asked()))
+    await turns(lambda: len(inner.calls) == 2)
+    inner.calls[0].set_exception(NotCached("not here"))
+    inner.calls[1].set_result(made())
+    with pytest.raises(NotCached):
+        await only
+    assert not (await other).provenance.collapsed
 
 
 async def test_one_who_leaves_does_not_stop_the_others_and_the_last_one_does() -> None:

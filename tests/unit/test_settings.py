@@ -108,6 +108,22 @@ def test_the_names_that_the_outside_knows_are_there(name: str) -> None:
         ("SOURCE_MAX_BYTES", "1 KiB", 1024),
         ("CACHE_SIZE", "1.5MiB", 1_572_864),
         ("CACHE_DIRNAME", "/var/cache", Path("/var/cache")),
+        *(
+            ("CACHE_URL", url, url)
+            for url in (
+                "file:///var/cache/micropic",
+                "memory://",
+                "grpc://cache.example:50051",
+                "grpc://[2001:db8::1]:50051",
+                "redis://localhost",
+                "redis://user:secret@redis.example:6379/15",
+                "rediss://:se%2Fcret@[::1]:6380/",
+                "s3://bucket",
+                "s3://my.bucket-1/some/prefix/",
+                "s3://bucket/prefix?endpoint=https://s3.example:9000",
+                "s3://bucket?endpoint=http://127.0.0.1:9000/",
+            )
+        ),
         ("LOG_LEVEL", "DEBUG", "debug"),
         ("SOURCE_ALLOW_HOSTS", "A.example, *.b.example,,", ("a.example", "*.b.example")),
         ("SOURCE_ALLOW_HOSTS", "", ()),
@@ -143,6 +159,26 @@ def test_a_value_is_read(name: str, text: str, expected: object) -> None:
         ("SOURCE_MAX_BYTES", "-5MiB"),
         ("SOURCE_ALLOW_NETWORKS", "10.0.0.1/8"),
         ("CACHE_SIZE", "-5"),
+        ("CACHE_URL", "/var/cache"),
+        ("CACHE_URL", "file://"),
+        ("CACHE_URL", "file:///"),
+        ("CACHE_URL", "file://host/var/cache"),
+        ("CACHE_URL", "memory://512MiB"),
+        ("CACHE_URL", "grpc://cache.example"),
+        ("CACHE_URL", "grpc://cache.example:0"),
+        ("CACHE_URL", "grpc://cache.example:65536"),
+        ("CACHE_URL", "grpc://cache.example:50051/x"),
+        ("CACHE_URL", "redis://"),
+        ("CACHE_URL", "redis://localhost:99999"),
+        ("CACHE_URL", "redis://localhost/previews"),
+        ("CACHE_URL", "redis://localhost?db=1"),
+        ("CACHE_URL", "redis://[::1"),
+        ("CACHE_URL", "s3://"),
+        ("CACHE_URL", "s3:///prefix"),
+        ("CACHE_URL", "s3://bucket?region=x"),
+        ("CACHE_URL", "s3://bucket?endpoint=s3.example"),
+        ("CACHE_URL", "http://cache.example"),
+        ("CACHE_TIMEOUT", "0"),
         ("CACHE_SIZE", "5 apples"),
         ("LOG_LEVEL", "loud"),
     ],
@@ -155,6 +191,12 @@ def test_a_wrong_value_is_told_with_its_name_and_what_is_allowed(name: str, text
     assert by_environment.endswith(f"given by {name}; allowed: {knob.allowed}.")
     by_flag = refusal(flags={knob.name: text})
     assert by_flag.endswith(f"given by {knob.flag}; allowed: {knob.allowed}.")
+
+
+def test_a_password_in_a_wrong_url_is_not_told() -> None:
+    told = refusal(environ={"CACHE_URL": "redis://user:sec/ret@redis.example/x"})
+    assert "sec" not in told
+    assert "redis://***@redis.example/x" in told
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,6 @@
 {dirname}/v3/{ab}/{abcdef...}     an entry; v3: its format
 ```
 
-The name of an entry is half of the SHA-256 of its source, then half of that of its key, so that
-all that was made of one source is found by name.
-
-```
-```
-
 An entry's modification time is when it was last used: the order is found again after a
 restart, but for the last second before a crash (of S3-FIFO's, how often something was used is not:
 all enter the small queue by their last use). The index lives on the event loop; files are
@@ -23,32 +17,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import hashlib
 import itertools
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from micropic.adapters import entry
 from micropic.adapters.cached_read import read_cached
 from micropic.adapters.entry import HEAD, VERSION, CorruptEntryError, key_of, pack, unpack
 from micropic.adapters.file_threads import FileThreads
-from micropic.domain import urls
 from micropic.domain.lru import LruIndex
 from micropic.domain.model import Preview
 from micropic.domain.purge import Purge
 from micropic.domain.s3fifo import S3FifoIndex
+from micropic.domain.usage import Usage
 
 log = structlog.get_logger()
 
 _BLOCK = 4096
-_HALF = 16
-"""Bytes of each half of a name."""
 _THREADS = 4
 _MARK_INTERVAL = 1.0
 """Seconds."""
@@ -62,25 +53,6 @@ Policy = type[LruIndex[bytes]] | type[S3FifoIndex[bytes]]
 
 class CacheDirectoryInUseError(Exception):
     """Another process owns the cache directory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How full a cache is; the last three: what has happened since the start."""
-
-    entries: int
-    bytes: int
-    max_bytes: int
-    unused: float
-    """Seconds since the entry that would go first was used."""
-    evictions: int
-    hits: int
-    misses: int
-
-    def __add__(self, other: Usage) -> Usage:
-        """Give both together."""
-        sums = {name: getattr(self, name) + getattr(other, name) for name in self.__slots__}
-        return Usage(**{**sums, "unused": max(self.unused, other.unused)})
 
 
 class DiskCache:
@@ -140,11 +112,11 @@ class DiskCache:
 
     def has(self, key: str) -> bool:
         """Tell whether it is here, without using it."""
-        return _name(key) in self._index
+        return entry.name(key) in self._index
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
-        name = _name(key)
+        name = entry.name(key)
         if not self._index.touch(name):
             self._misses += 1
             return None
@@ -180,7 +152,7 @@ class DiskCache:
     async def _put(self, key: str, preview: Preview) -> None:
         head, body = pack(key, preview)
         size = _on_disk(len(head) + len(body))
-        name = _name(key)
+        name = entry.name(key)
         if not self._index.fits(size):
             await self._drop(name)  # what lay there before is out of date
             return
@@ -201,7 +173,7 @@ class DiskCache:
 
     async def delete(self, key: str) -> None:
         """Forget a preview, if it is here."""
-        await self._drop(_name(key))
+        await self._drop(entry.name(key))
 
     async def purge(self, what: Purge) -> int:
         """Forget all that `what` concerns, and tell how many entries that were.
@@ -214,8 +186,8 @@ class DiskCache:
         elif what.prefixes:
             names = await self._threads.run(self._concerned, what, list(self._index))
         else:
-            sources = {_digest(source) for source in what.sources}
-            names = [name for name in self._index if name[:_HALF] in sources]
+            sources = {entry.source_part(source) for source in what.sources}
+            names = [name for name in self._index if name[: entry.SOURCE_PART] in sources]
         forgotten = [name for name in names if self._index.remove(name)]
         await self._threads.run(self._unlink, forgotten)
         return len(forgotten)
@@ -318,14 +290,6 @@ def _own(directory: Path) -> int:
         msg = f"{directory} belongs to another micropic process"
         raise CacheDirectoryInUseError(msg) from None
     return lock
-
-
-def _name(key: str) -> bytes:
-    return _digest(urls.source_of(key)) + _digest(key)
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()[:_HALF]
 
 
 def _on_disk(size: int) -> int:

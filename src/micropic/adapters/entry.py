@@ -23,13 +23,31 @@ from dataclasses import fields
 
 import orjson
 
+from micropic.domain import urls
 from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
 
 VERSION = 3
 
+SOURCE_PART = 16
+"""Bytes of a name that tell of its source."""
+
 _MAGIC = b"MPIC"
 _PREFIX = struct.Struct(">4sHHIQ32s")
 _FACTS = tuple(field.name for field in fields(SourceFacts))
+
+
+def name(key: str) -> bytes:
+    """Give what an entry is found by; for all that was made of one source it begins the same."""
+    return source_part(urls.source_of(key)) + _digest(key)
+
+
+def source_part(source: str) -> bytes:
+    """Give what the names of all that was made of a source begin with."""
+    return _digest(source)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:SOURCE_PART]
 
 
 class CorruptEntryError(Exception):

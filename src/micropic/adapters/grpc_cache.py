@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import grpc
-import structlog
 
 from micropic.adapters.batches import Batches
-from micropic.adapters.breaker import Breaker
+from micropic.adapters.fault_watch import FaultWatch
 from micropic.adapters.wire.limits import (
     MAX_BODY,
     MAX_INLINE,
@@ -31,8 +29,6 @@ from micropic.domain.model import FROM_CACHE, Lease, Preview
 from micropic.domain.purge import Purge
 from micropic.v1 import cache_pb2, cache_pb2_grpc
 
-log = structlog.get_logger()
-
 T = TypeVar("T")
 
 _WRITE_FACTOR = 10
@@ -43,11 +39,6 @@ _PURGE_TIMEOUT = 30.0
 """Seconds: by prefix every entry is looked at."""
 _LEASE_GRACE = 0.1
 """Seconds past its time in which the cache may say itself that a wait is over."""
-_FAULTS_IN_A_ROW = 5
-_PAUSE = 1.0
-"""Seconds from one try to the next while the cache does not answer."""
-_LOG_INTERVAL = 10.0
-"""Seconds between two lines in the log about faults."""
 _OPTIONS = (
     *MESSAGE_OPTIONS,
     ("grpc.enable_retries", 0),
@@ -75,16 +66,12 @@ class GrpcCache:
 
     def __init__(self, host: str, port: int, timeout: float) -> None:
         self._timeout = timeout
-        self._breaker = Breaker(_FAULTS_IN_A_ROW, _PAUSE)
+        self._watch = FaultWatch()
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
         self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
         self._gets = Batches(self._get_many)
         self._leases: set[Any] = set()
         """Calls that hold a lease for as long as they last."""
-        self.faults = 0
-        """Calls that failed since the start."""
-        self._last_fault = ""
-        self._next_line = 0.0
 
     async def __aenter__(self) -> Self:
         """Connect at the first call."""
@@ -97,11 +84,16 @@ class GrpcCache:
     @property
     def trouble(self) -> str:
         """Why the cache is not asked at present; empty while it is."""
-        return self._last_fault if self._breaker.is_open else ""
+        return self._watch.trouble
+
+    @property
+    def faults(self) -> int:
+        """Calls that failed since the start."""
+        return self._watch.faults
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
-        reply = await self._gets.get(key) if self._breaker.allows() else None
+        reply = await self._gets.get(key) if self._watch.allows() else None
         if reply is None:
             return None
         if reply.large:
@@ -150,7 +142,7 @@ class GrpcCache:
 
         """
         # It may take long by its nature, so that only who answered just now is asked.
-        if self._breaker.in_doubt or time_left <= 0:
+        if self._watch.in_doubt or time_left <= 0:
             return None
         time_left = min(time_left, MAX_TIME_LEFT)
         request = cache_pb2.LeaseRequest(key=key, time_left=time_left)
@@ -209,7 +201,7 @@ class GrpcCache:
         self, call: Callable[..., Awaitable[T]], request: object, timeout: float
     ) -> T | None:
         """Call the cache, if that may be of use; a fault gives None."""
-        return await self._call(call, request, timeout) if self._breaker.allows() else None
+        return await self._call(call, request, timeout) if self._watch.allows() else None
 
     async def _call(
         self, call: Callable[..., Awaitable[T]], request: object, timeout: float
@@ -217,25 +209,10 @@ class GrpcCache:
         try:
             reply = await call(request, timeout=timeout)
         except (grpc.RpcError, grpc.aio.BaseError) as error:
-            self._note_fault(error)
+            self._watch.failed(_describe(error))
             return None
-        if self._breaker.in_doubt:
-            self._note_recovery()
+        self._watch.succeeded()
         return reply
-
-    def _note_fault(self, error: Exception) -> None:
-        self.faults += 1
-        self._breaker.failed()
-        self._last_fault = _describe(error)
-        if time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LOG_INTERVAL
-            log.warning("cache_fault", error=self._last_fault, faults=self.faults)
-
-    def _note_recovery(self) -> None:
-        if self._breaker.is_open:
-            log.warning("cache_answers_again", faults=self.faults)
-            self._next_line = 0.0
-        self._breaker.succeeded()
 
 
 def _put_pieces(key: str, preview: Preview, lease: str) -> Iterator[cache_pb2.PutPiece]:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Protocol
 
-from micropic.adapters.disk_cache import DiskCache, Usage
 from micropic.domain import urls
 from micropic.domain.model import Preview
 from micropic.domain.purge import Purge
+from micropic.domain.usage import Usage
+from micropic.ports import Cache
+
+
+class Level(Cache, Protocol):
+    """A cache of this process's own."""
+
+    @property
+    def usage(self) -> Usage:
+        """How full it is."""
+        ...
+
+    def has(self, key: str) -> bool:
+        """Tell whether it is here, without using it."""
+        ...
 
 
 class Levels:
     """Keeps sources apart from previews, so that neither washes out the other."""
 
-    def __init__(self, previews: DiskCache, sources: DiskCache) -> None:
+    def __init__(self, previews: Level, sources: Level) -> None:
         self._previews = previews
         self._sources = sources
 
@@ -48,5 +63,5 @@ class Levels:
         # Sources last would let a preview be made of one that is to go.
         return await self._sources.purge(what) + await self._previews.purge(what)
 
-    def _level(self, key: str) -> DiskCache:
+    def _level(self, key: str) -> Level:
         return self._sources if urls.is_source_key(key) else self._previews

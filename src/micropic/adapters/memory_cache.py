@@ -7,6 +7,7 @@ from dataclasses import astuple, replace
 from micropic.domain.lru import LruIndex
 from micropic.domain.model import FROM_CACHE, Preview
 from micropic.domain.purge import Purge
+from micropic.domain.usage import Usage
 
 _OVERHEAD = 1536
 """Bytes that the objects of an entry cost beside what they hold."""
@@ -15,19 +16,36 @@ _OVERHEAD = 1536
 class MemoryCache:
     """Keeps previews as they are; `max_bytes` bounds their bodies and what belongs to them."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._index: LruIndex[str] = LruIndex(max_bytes)
+    def __init__(self, max_bytes: int, max_entries: int | None = None) -> None:
+        self._index: LruIndex[str] = LruIndex(max_bytes, max_entries)
         self._previews: dict[str, Preview] = {}
+        self._evictions = self._hits = self._misses = 0
+
+    @property
+    def usage(self) -> Usage:
+        """How full it is."""
+        index = self._index
+        happened = self._evictions, self._hits, self._misses
+        return Usage(len(index), index.bytes, index.max_bytes, None, *happened)
+
+    def has(self, key: str) -> bool:
+        """Tell whether it is here, without using it."""
+        return key in self._previews
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
-        return self._previews[key] if self._index.touch(key) else None
+        if self._index.touch(key):
+            self._hits += 1
+            return self._previews[key]
+        self._misses += 1
+        return None
 
     async def put(self, key: str, preview: Preview) -> None:
         """Keep a preview, in the place of an older one."""
         # Said once here, not at each hit.
         self._previews[key] = replace(preview, provenance=FROM_CACHE)
         for evicted in self._index.add(key, _size(key, preview)):
+            self._evictions += evicted != key
             del self._previews[evicted]
 
     async def delete(self, key: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack
-from pathlib import Path
+from contextlib import AsyncExitStack
 from socket import socket
 
 import structlog
@@ -14,17 +12,12 @@ import structlog
 from micropic import __version__
 from micropic.adapters.address_guard import AddressGuard
 from micropic.adapters.by_scheme import SourceByScheme
-from micropic.adapters.disk_cache import DiskCache
-from micropic.adapters.disk_cache import Policy as Eviction
 from micropic.adapters.http_source import HttpSource, HttpSourceOptions
-from micropic.adapters.levels import Levels
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
 from micropic.domain.freshness import Policy
-from micropic.domain.lru import LruIndex
 from micropic.domain.model import Scheme
 from micropic.domain.options import Defaults
-from micropic.domain.s3fifo import S3FifoIndex
 from micropic.domain.urls import Grammar, parse_source
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
@@ -41,8 +34,6 @@ from micropic.web.pages import page_routes
 from micropic.web.purging import Purging
 from micropic.web.responses import Sharing
 from micropic.web.routed import routed
-
-_POLICIES: dict[str, Eviction] = {"s3-fifo": S3FifoIndex[bytes], "lru": LruIndex[bytes]}
 
 log = structlog.get_logger()
 
@@ -78,20 +69,6 @@ def slots(settings: Settings) -> int:
     """Give how many render processes there are to be."""
     # One more than cores: a process that waits for its next picture leaves no core idle.
     return settings.render.slots or cores() + 1
-
-
-def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
-    """Open the cache directory, until `stack` is closed."""
-    cache = settings.cache
-    # Unlike that of Path this takes a user whom nobody knows for a name.
-    directory = Path(os.path.expanduser(cache.dirname))  # noqa: PTH111
-    for_sources = int(cache.size * cache.sources)
-    eviction = _POLICIES[cache.policy]
-    previews = DiskCache(directory, cache.size - for_sources, cache.entries or None, eviction)
-    stack.callback(previews.close)
-    sources = DiskCache(directory / "sources", for_sources, None, eviction)
-    stack.callback(sources.close)
-    return Levels(previews, sources)
 
 
 def policy(settings: Settings) -> Policy:

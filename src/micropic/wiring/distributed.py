@@ -23,6 +23,7 @@ from micropic.services.health import Health
 from micropic.services.previewer import Worker
 from micropic.settings import Settings
 from micropic.wiring import common
+from micropic.wiring.caches import disk_cache
 
 _FETCHES_AHEAD = 4
 """Requests that a worker takes beyond its render processes, so that these wait for no fetch."""
@@ -88,11 +89,12 @@ async def run_cache(settings: Settings) -> None:
     Raises:
         OSError: an address or the cache directory is not to be had.
         CacheDirectoryInUseError: another process owns the cache directory.
+        SettingsError: the cache is to be somewhere else than on disk.
 
     """
     async with AsyncExitStack() as stack:
         at = common.health_socket(settings)
-        cache = common.disk_cache(settings, stack)
+        cache = disk_cache(settings, stack)
         server = CacheServer(cache, settings.grpc.host, settings.grpc.port)
         await stack.enter_async_context(server)
         told = f"keeps previews for {settings.grpc.host}:{server.port}"

@@ -11,10 +11,11 @@ from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.discarding import Discarding
 from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.remembered_errors import RememberedErrors
-from micropic.ports import Cache, Previewer
+from micropic.ports import Previewer
 from micropic.services.health import Health
 from micropic.settings import Settings
 from micropic.wiring import common
+from micropic.wiring.caches import OpenCache, open_cache
 
 
 async def run_embedded(settings: Settings) -> None:
@@ -23,32 +24,48 @@ async def run_embedded(settings: Settings) -> None:
     Raises:
         OSError: an address, the cache directory or a render process is not to be had.
         CacheDirectoryInUseError: another process owns the cache directory.
+        SettingsError: the cache needs an extra that is missing.
 
     """
     async with AsyncExitStack() as stack:
         sockets = common.proxy_sockets(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
-        cache, memory = common.disk_cache(settings, stack), common.memory_cache(settings)
-        caches = cache, memory
+        opened, memory = await open_cache(settings, stack), common.memory_cache(settings)
         fetching = Fetching(await common.source(settings, stack), common.policy(settings))
-        sources = Lookup(cache, Coalescing(Keeping(cache, fetching)))
-        shared = Discarding(cache, Local(sources, renderer))
+        local = Local(_sources(settings, opened, fetching), renderer)
         gate = Gate(settings.proxy.max_in_flight)
+        made = Admission(gate, Discarding(opened.cache, local))
+        shared = _shared(settings, opened, made)
         previewer = PrivateBypass(
-            shared=_shared(settings, caches, Admission(gate, shared)),
+            shared=shared if opened.in_memory else common.in_memory(memory, shared),
             private=Admission(gate, Local(fetching, renderer)),
         )
-        health = Health({"renderer": lambda: renderer.ready}, usage=cache.levels)
-        await common.serve_previews(settings, sockets, previewer, health, caches)
+        helpful = {"cache": opened.trouble} if opened.trouble else {}
+        health = Health({"renderer": lambda: renderer.ready}, helpful, opened.usage)
+        await common.serve_previews(settings, sockets, previewer, health, (opened.cache, memory))
 
 
-def _shared(settings: Settings, caches: tuple[Cache, Cache], inner: Previewer) -> Previewer:
+def _shared(settings: Settings, opened: OpenCache, inner: Previewer) -> Previewer:
     """Stack what many clients share.
 
-    Both look-ups stand before the joining, so that a hit costs no task. What is made is on disk
-    before the joined work is over, and what is missing there is so at once: no request finds
-    neither the one nor the other.
+    A cache in this process is looked in before the joining, so that a hit costs no task. What is
+    made is kept before the joined work is over, and what is missing is so at once: no request
+    finds neither the one nor the other. A cache over a network takes a while to say so, in which
+    an equal request may come and go: it is looked in within the joining.
     """
-    cache, memory = caches
-    made = RememberedErrors(settings.cache.negative_age, Coalescing(Keeping(cache, inner)))
-    return common.in_memory(memory, Lookup(cache, common.stale_or(settings, made)))
+    keeping = Keeping(opened.cache, inner)
+    if opened.trouble:
+        made = RememberedErrors(settings.cache.negative_age, keeping)
+        return Coalescing(Lookup(opened.cache, common.stale_or(settings, made)))
+    made = RememberedErrors(settings.cache.negative_age, Coalescing(keeping))
+    return Lookup(opened.cache, common.stale_or(settings, made))
+
+
+def _sources(settings: Settings, opened: OpenCache, fetching: Previewer) -> Previewer:
+    """Stack what previews share of sources; without a share of the cache, nothing is kept."""
+    if not settings.cache.sources:
+        return Coalescing(fetching)
+    kept = Keeping(opened.cache, fetching)
+    if opened.trouble:
+        return Coalescing(Lookup(opened.cache, kept))
+    return Lookup(opened.cache, Coalescing(kept))
