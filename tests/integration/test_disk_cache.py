@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import signal
+import subprocess
 from pathlib import Path
 
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.entry import VERSION
 from micropic.domain.s3fifo import S3FifoIndex
+from tests.support.disk_writer import LARGEST, MAX_BYTES, DiskWriter
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService, micropic
@@ -163,3 +166,32 @@ async def test_a_restart_finds_100_000_entries_in_the_order_of_their_use(tmp_pat
         assert await cache.get("/fill/3/2/q=80/http://h/x") is None
     finally:
         cache.close()
+
+
+def test_what_is_killed_while_it_writes_leaves_whole_entries_alone(tmp_path: Path) -> None:
+    found = 0
+    for seed in range(50):
+        with DiskWriter(tmp_path / "cache", seed) as writer:
+            found += writer.found
+            writer.write_some()
+            writer.process.kill()
+    assert found > 500
+
+
+def test_32_writers_at_once_stay_within_the_bytes_on_disk(tmp_path: Path) -> None:
+    """Each of the two levels may be beyond its bound by the entry that is being written."""
+    with DiskWriter(tmp_path / "cache", 0) as writer:
+        folders, taken = on_disk(tmp_path), []
+        for _ in range(50):
+            writer.write_some()
+            writer.process.send_signal(signal.SIGSTOP)  # else `du` would count what moves twice
+            taken.append(on_disk(tmp_path) - folders)
+            writer.process.send_signal(signal.SIGCONT)
+        writer.process.kill()
+    assert 0.9 * MAX_BYTES < max(taken) <= MAX_BYTES + LARGEST
+
+
+def on_disk(directory: Path) -> int:
+    """Give the bytes that a directory takes up, with all that is in it."""
+    du = subprocess.run(["du", "-s", "-B1", directory], capture_output=True, text=True, check=True)
+    return int(du.stdout.split()[0])

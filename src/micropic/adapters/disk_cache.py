@@ -8,8 +8,10 @@
 
 An entry's modification time is when it was last used: the order is found again after a
 restart, but for the last second before a crash (of S3-FIFO's, how often something was used is not:
-all enter the small queue by their last use). The index lives on the event loop; files are
-touched in threads of the cache's own, unless the kernel has them in memory.
+all enter the small queue by their last use). The index lives on the event loop; files are read in
+threads of the cache's own, unless the kernel has them in memory, and written by one thread in the
+order in which the index was told: so what is on disk never passes the bounds by more than one entry
+(beside the folders, about 1 MiB).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -40,7 +43,7 @@ from micropic.domain.usage import Usage
 log = structlog.get_logger()
 
 _BLOCK = 4096
-_THREADS = 4
+_READERS = 4
 _MARK_INTERVAL = 1.0
 """Seconds."""
 _FOLDERS = [f"{n:02x}" for n in range(256)]
@@ -75,6 +78,7 @@ class DiskCache:
         self._tmp = directory / "tmp"
         self._names = itertools.count()
         self._puts: set[asyncio.Task[None]] = set()
+        self._writing: Counter[bytes] = Counter()
         for folder in (self._tmp, *(self._root / folder for folder in _FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = _own(directory)
@@ -85,7 +89,8 @@ class DiskCache:
         self._used: dict[bytes, int] = {}
         self._marking: asyncio.TimerHandle | None = None
         self._recover()
-        self._threads = FileThreads(_THREADS)
+        self._readers = FileThreads(_READERS)
+        self._writer = FileThreads(1)
 
     @property
     def usage(self) -> Usage:
@@ -123,14 +128,15 @@ class DiskCache:
         try:
             data = read_cached(self._path(name))
             if data is None:
-                data = await self._threads.run(self._read, name)
+                data = await self._readers.run(self._read, name)
             stored_key, preview = unpack(data)
         except CorruptEntryError:
             log.warning("cache_entry_corrupt", file=str(self._path(name)))
             await self._drop(name)
             return None
         except FileNotFoundError:
-            self._index.remove(name)  # evicted, or removed by hand, a moment ago
+            if not self._writing[name]:
+                self._index.remove(name)  # removed by hand
             return None
         except OSError as error:
             log.warning("cache_read_failed", error=str(error))
@@ -157,19 +163,19 @@ class DiskCache:
             await self._drop(name)  # what lay there before is out of date
             return
         purges = self._purges
+        evicted = self._index.add(name, size)
+        self._evictions += len(evicted)
+        self._writing[name] += 1
         try:
-            await self._threads.run(self._write, name, head, body)
+            await self._writer.run(self._replace, evicted, name, head, body)
         except OSError as error:
             log.warning("cache_write_failed", error=str(error))
-            return
-        if purges != self._purges:  # it may be among what was to be forgotten
+            self._index.remove(name)
+        finally:
+            self._writing -= Counter([name])
+        # By now it may have been evicted, or be among what was to be forgotten.
+        if name not in self._index or purges != self._purges:
             await self._drop(name)
-            return
-        # Only what is whole on disk is in the index: an eviction always finds its file.
-        evicted = self._index.add(name, size)
-        if evicted:
-            self._evictions += len(evicted)
-            await self._threads.run(self._unlink, evicted)
 
     async def delete(self, key: str) -> None:
         """Forget a preview, if it is here."""
@@ -184,25 +190,26 @@ class DiskCache:
         if what.everything:
             names = list(self._index)
         elif what.prefixes:
-            names = await self._threads.run(self._concerned, what, list(self._index))
+            names = await self._readers.run(self._concerned, what, list(self._index))
         else:
             sources = {entry.source_part(source) for source in what.sources}
             names = [name for name in self._index if name[: entry.SOURCE_PART] in sources]
         forgotten = [name for name in names if self._index.remove(name)]
-        await self._threads.run(self._unlink, forgotten)
+        await self._writer.run(self._unlink, forgotten)
         return len(forgotten)
 
     def close(self) -> None:
         """Finish what is being written and give up the directory."""
         if self._marking:
             self._marking.cancel()
-        self._threads.close()
+        self._readers.close()
+        self._writer.close()
         self._mark(self._used)
         os.close(self._lock)
 
     async def _drop(self, name: bytes) -> None:
         self._index.remove(name)
-        await self._threads.run(self._unlink, [name])
+        await self._writer.run(self._unlink, [name])
 
     def _mark_soon(self, name: bytes) -> None:
         """Note that an entry was used; files are marked so together, once in a while."""
@@ -214,7 +221,7 @@ class DiskCache:
 
     def _mark_used(self) -> None:
         used, self._used = self._used, {}
-        self._threads.run(self._mark, used)
+        self._readers.run(self._mark, used)
 
     # --- at the start ------------------------------------------------------------------------
 
@@ -260,6 +267,11 @@ class DiskCache:
         for name, now in used.items():
             with contextlib.suppress(OSError):  # evicted by now, or all is read-only
                 os.utime(self._path(name), ns=(now, now))
+
+    def _replace(self, evicted: Iterable[bytes], name: bytes, *pieces: bytes) -> None:
+        """Make room, then write: at no time is there more on disk than one entry too much."""
+        self._unlink(evicted)
+        self._write(name, *pieces)
 
     def _write(self, name: bytes, *pieces: bytes) -> None:
         temporary = f"{self._tmp}/{next(self._names)}"
