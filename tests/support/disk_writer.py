@@ -9,9 +9,11 @@ import asyncio
 import hashlib
 import itertools
 import random
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +22,7 @@ from micropic.adapters.entry import HEAD, key_of
 from micropic.adapters.levels import Levels
 from micropic.domain.model import Preview
 from micropic.domain.s3fifo import S3FifoIndex
+from tests.support.waiting import wait_until
 
 MAX_BYTES = 4 * 1024**2
 LARGEST = 150_000
@@ -52,6 +55,18 @@ class DiskWriter:
         """Wait until some more has been written, how much is left to chance."""
         for _ in range(self._chance.randrange(1, 100)):
             next(self._lines)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it do nothing for a while."""
+        self.process.send_signal(signal.SIGSTOP)
+        wait_until(self._rests)
+        yield
+        self.process.send_signal(signal.SIGCONT)
+
+    def _rests(self) -> bool:
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(") ")[2].startswith("T") for stat in threads)
 
 
 def _preview(key: str, size: int) -> Preview:
