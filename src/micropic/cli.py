@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ import uvloop
 from micropic import __version__, settings
 from micropic.adapters.disk_cache import CacheDirectoryInUseError
 from micropic.adapters.source_lists import SourceListError, read_sources
-from micropic.domain import urls
+from micropic.domain import signing, urls
 from micropic.domain.errors import BadRequest, MicropicError
 from micropic.domain.model import Size
 from micropic.domain.options import Defaults
@@ -31,6 +32,8 @@ from micropic.services.warmer import Plan
 from micropic.wiring import embedded
 
 log = structlog.get_logger()
+
+_KEY_HELP = "What signs addresses; of several joined by commas the first."
 
 app = typer.Typer(
     name="micropic",
@@ -186,6 +189,32 @@ def purge(
     typer.echo(f"{purged} entries purged")
 
 
+@app.command()
+def sign(
+    targets: Annotated[
+        list[str], typer.Argument(help="Paths, with their queries, such as /fill/300/200/a.org/x.")
+    ],
+    *,
+    key: Annotated[str, typer.Option(envvar="PROXY_KEYS", help=_KEY_HELP)] = "",
+    expires: Annotated[
+        int | None, typer.Option(min=1, help="Seconds from now, after which they are of no use.")
+    ] = None,
+) -> None:
+    """Sign addresses of previews, for a service with proxy.keys."""
+    key = key.partition(",")[0].strip()
+    if not key:
+        _fail("Give a key, by --key or PROXY_KEYS.")
+    for target in targets:
+        path, _, query = target.partition("?")
+        try:
+            urls.parse_path(path.encode(), query.encode(), urls.DEFAULT)
+        except BadRequest as error:
+            _fail(f"{target}: {error.detail}")
+        if expires is not None:
+            target = urls.with_option(target, "exp", int(time.time()) + expires)  # noqa: PLW2901
+        typer.echo(signing.sign(target, key))
+
+
 def _distributed() -> ModuleType:
     from micropic.wiring import distributed  # noqa: PLC0415 # gRPC and AMQP: `serve` does without
 
@@ -269,6 +298,7 @@ def warm(  # noqa: PLR0913 # each one a flag
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Requests at a time.")] = 8,
     seed: Annotated[int, typer.Option(help="Where the drawing begins.")] = 0,
+    key: Annotated[str, typer.Option(envvar="PROXY_KEYS", help=_KEY_HELP)] = "",
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Fill the cache: ask a proxy for previews, and sum up what came back."""
@@ -280,7 +310,7 @@ def warm(  # noqa: PLR0913 # each one a flag
     except (ValueError, SourceListError) as error:
         _fail(str(error))
     plan = Plan(
-        proxy=proxy.rstrip("/"), sources=listed, sizes=asked,
+        proxy=proxy.rstrip("/"), key=key.partition(",")[0].strip(), sources=listed, sizes=asked,
         number=number, seed=seed, workers=workers,
     )  # fmt: skip
     tally = warm_report.run(plan, quiet=json)

@@ -37,6 +37,8 @@ class Allowed:
     """What a setting may be, for people: in errors, in `--help` and in the README."""
 
     text: str
+    secret: bool = False
+    """What was given is not repeated in errors."""
 
 
 _Layer = dict[str, tuple[object, str]]
@@ -56,6 +58,33 @@ def _split(value: object) -> object:
     if not isinstance(parts, list):
         return value
     return [str(part).strip().lower() for part in parts if str(part).strip()]
+
+
+def _split_secrets(value: object) -> object:
+    """Take a list apart as `_split` does; what is secret knows upper and lower case."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return value
+    return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def _split_words(value: object) -> object:
+    return value.split() if isinstance(value, str) else value
+
+
+def _preview_size(value: str) -> str:
+    if not re.fullmatch("[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", value):
+        raise ValueError
+    return value
+
+
+def _transform(value: str) -> str:
+    """Check the beginning of an address, up to its source."""
+    try:
+        urls.parse_path(f"/{value.strip('/')}/sample:x".encode(), b"", urls.DEFAULT)
+    except BadRequest as error:
+        raise ValueError(error.detail) from None
+    return value.strip("/")
 
 
 def _address(value: str) -> str:
@@ -111,6 +140,23 @@ _Networks = Annotated[
 ]
 
 
+_Keys = Annotated[
+    tuple[Annotated[str, Field(min_length=16)], ...],
+    BeforeValidator(_split_secrets),
+    Allowed("keys of 16 characters or more, joined by commas", secret=True),
+]
+_Sizes = Annotated[
+    tuple[Annotated[str, AfterValidator(_preview_size)], ...],
+    BeforeValidator(_split),
+    Allowed("sizes joined by commas, such as 300x200,64x64"),
+]
+_Transforms = Annotated[
+    tuple[Annotated[str, AfterValidator(_transform)], ...],
+    BeforeValidator(_split_words),
+    Allowed("beginnings of addresses joined by spaces, such as fill/300/200 fit/640/640/q=70"),
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -124,6 +170,13 @@ class ProxySettings(_Section):
     max_side: Annotated[
         int, Field(ge=1, le=16384), Allowed("a whole number of pixels from 1 to 16384")
     ] = Field(8192, description="longest side of a preview")
+    keys: _Keys = Field(
+        (), description="keys that sign addresses (docs/signing.md); empty: none is signed"
+    )
+    sizes: _Sizes = Field((), description="the only sizes of previews, dpr included; empty: any")
+    transforms: _Transforms = Field(
+        (), description="the only previews that may be asked for; empty: any"
+    )
     allow_origin: _Origin = Field(
         "", description="Access-Control-Allow-Origin of previews; empty: none"
     )
@@ -312,6 +365,7 @@ class Knob:
     default: str
     allowed: str
     description: str
+    secret: bool = False
 
     @property
     def name(self) -> str:
@@ -336,7 +390,8 @@ def knobs() -> Iterator[Knob]:
         for key, field in type(defaults).model_fields.items():
             allowed = next(item for item in field.metadata if isinstance(item, Allowed))
             default = _shown(getattr(defaults, key))
-            yield Knob(section, key, default, allowed.text, field.description or "")
+            description = field.description or ""
+            yield Knob(section, key, default, allowed.text, description, allowed.secret)
 
 
 def load(
@@ -410,7 +465,7 @@ def _explain(error: ValidationError, given: _Layer) -> str:
     if knob is None:
         known = ", ".join(knob.name for knob in knobs())
         return f"There is no setting {name!a}, {where}. The settings are {known}."
-    value = _PASSWORD.sub("//***@", repr(first["input"]))
+    value = "***" if knob.secret else _PASSWORD.sub("//***@", repr(first["input"]))
     return f"The setting {name} is {value}, {where}; allowed: {knob.allowed}."
 
 

@@ -29,7 +29,7 @@ from micropic.ports import LeasingCache
 from micropic.services.cache import CacheServer
 from tests.support.leasing_cache import MemoryLeasingCache
 
-TRANSFORM, SOURCE, _ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
+TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
 KEY = build_path(TRANSFORM, SOURCE)
 MIB = 1024**2
 

@@ -73,7 +73,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def asked(source: str, size: str = "30/20", seconds: float = 20) -> PreviewRequest:
-    transform, url, _ = parse_path(f"/fill/{size}/{source}".encode(), b"", DEFAULT)
+    transform, url, *_ = parse_path(f"/fill/{size}/{source}".encode(), b"", DEFAULT)
     key = build_path(transform, url)
     return PreviewRequest(transform, url, key=key, deadline=time.monotonic() + seconds)
 

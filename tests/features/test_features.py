@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
 from pytest_bdd import given, parsers, scenarios, then, when
 
+from micropic.domain.signing import sign
+from micropic.domain.urls import with_option
 from tests.support.client import Answer
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
@@ -14,6 +17,7 @@ from tests.support.shape import Shape
 scenarios(".")
 
 _PATH = "/owl.jpg"
+_KEYS = {name: f"the {name} key is long enough" for name in ("new", "old", "wrong")}
 
 
 @dataclass
@@ -44,6 +48,16 @@ def a_service(shape: Shape) -> Story:
 @given(parsers.parse("a service that gives up after {seconds} second"), target_fixture="story")
 def an_impatient_service(shape: Shape, seconds: str) -> Story:
     return Story(shape.start(PROXY_TIMEOUT=seconds))
+
+
+@given("a service with keys", target_fixture="story")
+def a_service_with_keys(shape: Shape) -> Story:
+    return Story(shape.start(PROXY_KEYS=f"{_KEYS['new']},{_KEYS['old']}"))
+
+
+@given(parsers.parse("a service with the sizes {sizes}"), target_fixture="story")
+def a_service_with_sizes(shape: Shape, sizes: str) -> Story:
+    return Story(shape.start(PROXY_SIZES=sizes))
 
 
 @given(parsers.parse("an origin with a picture of {width:d}x{height:d}"))
@@ -85,6 +99,18 @@ def i_ask_with_a_header(story: Story, mode: str, size: str, line: str) -> None:
     story.answers.append(story.service.get(_target(story, mode, size), [_field(line)]))
 
 
+@when(parsers.parse("I ask for {mode} {size}, signed with the {name} key"))
+def i_ask_with_a_signature(story: Story, mode: str, size: str, name: str) -> None:
+    story.answers.append(story.service.get(sign(_target(story, mode, size), _KEYS[name])))
+
+
+@when(parsers.parse("I ask for {mode} {size}, signed until {when}"))
+def i_ask_with_an_expiry(story: Story, mode: str, size: str, when: str) -> None:
+    expires = int(time.time()) + {"an hour from now": 3600, "a second ago": -1}[when]
+    target = with_option(_target(story, mode, size), "exp", expires)
+    story.answers.append(story.service.get(sign(target, _KEYS["new"])))
+
+
 @then(parsers.parse("I get a picture of {width:d}x{height:d}"))
 def a_picture_comes(story: Story, width: int, height: int) -> None:
     assert story.answer.picture.size == (width, height)
@@ -106,6 +132,11 @@ def it_comes_from(story: Story, place: str) -> None:
 @then("the answer is the same as before")
 def it_is_the_same(story: Story) -> None:
     assert story.answers[-1].body == story.answers[-2].body
+
+
+@then("the origin was not asked")
+def not_asked(origin: Origin) -> None:
+    assert origin.targets == []
 
 
 @then("the origin was asked once")

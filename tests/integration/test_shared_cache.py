@@ -188,7 +188,7 @@ class Worker:
 async def test_requests_under_way_get_right_answers_whatever_becomes_of_the_cache(
     shared: SharedCache, fault: str
 ) -> None:
-    transform, source, _ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
+    transform, source, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
     worker = Worker()
     timeout = 10.0 if fault == "none" else 0.5
     async with (

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
-from tests.support.service import Service, micropic
+from tests.support.service import Service, StartService, micropic
 
 
 @pytest.fixture
@@ -97,3 +97,34 @@ def test_what_cannot_be_done_is_told_in_one_line(arguments: tuple[str, ...], sai
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert said in line
+
+
+def test_what_is_asked_for_is_signed_with_the_first_key(
+    start_service: StartService, sources: list[str], tmp_path: Path
+) -> None:
+    keys = "the first of the keys,the second of the keys"
+    service = start_service(PROXY_KEYS=keys)
+    file = tmp_path / "list"
+    file.write_text("\n".join(sources))
+    at = ("--proxy", f"http://127.0.0.1:{service.port}/fill", "--sizes", "30", "--json")
+    assert micropic("warm", str(file), *at).returncode == 1
+    done = micropic("warm", str(file), *at, PROXY_KEYS=keys)
+    assert (done.returncode, json.loads(done.stdout)["errors"]) == (0, 0)
+    told = micropic("sign", "--expires", "60", f"/fill/30/30/{sources[0]}", PROXY_KEYS=keys)
+    assert service.get(told.stdout.strip()).cache_status == "micropic; hit"
+    signature = told.stdout.split("/")[1]
+    assert len(signature) == 43
+    assert signature not in json.dumps(service.log)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["/fill/30/30/h/x"], "Give a key"),
+        (["--key", "sixteen characters!", "/fill/30/h/x"], "/fill/30/h/x: "),
+    ],
+)
+def test_what_cannot_be_signed_is_told(arguments: list[str], said: str) -> None:
+    told = micropic("sign", *arguments)
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"micropic: {said}")

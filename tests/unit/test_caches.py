@@ -21,7 +21,7 @@ from micropic.settings import Settings, SettingsError, load
 from micropic.wiring import embedded
 from micropic.wiring.caches import OpenCache, disk_cache, open_cache
 
-TRANSFORM, SOURCE, _ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
+TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
 REQUEST = PreviewRequest(TRANSFORM, SOURCE, build_path(TRANSFORM, SOURCE))
 
 

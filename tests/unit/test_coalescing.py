@@ -13,7 +13,7 @@ from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.coalescing import Coalescing
 
-TRANSFORM, SOURCE, _ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
+TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
 
 
 class Inner:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from micropic.domain.model import CacheResult, Preview, PreviewRequest
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 
-TRANSFORM, SOURCE, _ = parse_path(b"/fill/30/20/h/a", b"", DEFAULT)
+TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/h/a", b"", DEFAULT)
 
 
 def test_a_request_goes_past_the_caches_by_a_miss_or_by_what_is_stale() -> None:

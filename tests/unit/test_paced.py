@@ -11,7 +11,7 @@ from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.pipeline.paced import Paced
 
-TRANSFORM, SOURCE, _ = parse_path(b"/fill/30/20/h/a", b"", DEFAULT)
+TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/h/a", b"", DEFAULT)
 REQUEST = PreviewRequest(TRANSFORM, SOURCE, build_path(TRANSFORM, SOURCE))
 
 

@@ -15,6 +15,8 @@ _STATUS = {
     "bad_request": 400,
     "source_forbidden": 403,
     "not_authorized": 403,
+    "bad_signature": 403,
+    "preview_forbidden": 403,
     "loop_detected": 508,
     "origin_failed": 502,
     "origin_timeout": 504,

@@ -21,7 +21,7 @@ from micropic.pipeline.remembered_errors import RememberedErrors
 
 
 def request(path: str = "/fill/30/20/h/x") -> PreviewRequest:
-    transform, source, _ = parse_path(path.encode(), b"", DEFAULT)
+    transform, source, *_ = parse_path(path.encode(), b"", DEFAULT)
     return PreviewRequest(transform, source, build_path(transform, source))
 
 

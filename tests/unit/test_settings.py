@@ -124,6 +124,17 @@ def test_the_names_that_the_outside_knows_are_there(name: str) -> None:
                 "s3://bucket?endpoint=http://127.0.0.1:9000/",
             )
         ),
+        (
+            "PROXY_KEYS",
+            "Sixteen and More!, one of Yesterday",
+            ("Sixteen and More!", "one of Yesterday"),
+        ),
+        ("PROXY_SIZES", "300x200, 64X64", ("300x200", "64x64")),
+        (
+            "PROXY_TRANSFORMS",
+            "fill/300/200 /fit/9/9/q=70,f=png/",
+            ("fill/300/200", "fit/9/9/q=70,f=png"),
+        ),
         ("LOG_LEVEL", "DEBUG", "debug"),
         ("SOURCE_ALLOW_HOSTS", "A.example, *.b.example,,", ("a.example", "*.b.example")),
         ("SOURCE_ALLOW_HOSTS", "", ()),
@@ -180,6 +191,10 @@ def test_a_value_is_read(name: str, text: str, expected: object) -> None:
         ("CACHE_URL", "http://cache.example"),
         ("CACHE_TIMEOUT", "0"),
         ("CACHE_SIZE", "5 apples"),
+        ("PROXY_SIZES", "300"),
+        ("PROXY_SIZES", "0x5"),
+        ("PROXY_TRANSFORMS", "fill/300"),
+        ("PROXY_TRANSFORMS", "fill/300/200/q=0"),
         ("LOG_LEVEL", "loud"),
     ],
 )
@@ -191,6 +206,13 @@ def test_a_wrong_value_is_told_with_its_name_and_what_is_allowed(name: str, text
     assert by_environment.endswith(f"given by {name}; allowed: {knob.allowed}.")
     by_flag = refusal(flags={knob.name: text})
     assert by_flag.endswith(f"given by {knob.flag}; allowed: {knob.allowed}.")
+
+
+@pytest.mark.parametrize("keys", ["short", "Sixteen and More!,short"])
+def test_keys_that_are_too_short_are_refused_and_not_told(keys: str) -> None:
+    told = refusal(environ={"PROXY_KEYS": keys})
+    assert told.startswith("The setting proxy.keys is ***, given by PROXY_KEYS; allowed: ")
+    assert "Sixteen and" not in told
 
 
 def test_a_password_in_a_wrong_url_is_not_told() -> None:

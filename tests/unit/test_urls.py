@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from micropic.domain.errors import BadRequest
+from micropic.domain.errors import BadRequest, PreviewForbidden
 from micropic.domain.model import (
     Anchor,
     Colour,
@@ -36,6 +36,7 @@ from micropic.domain.urls import (
     source_key,
     source_of,
     variant_key,
+    with_option,
 )
 
 FILL = b"/fill/300/200/"
@@ -501,3 +502,39 @@ def test_a_source_and_its_previews_have_keys_that_tell_the_source() -> None:
         assert source_of(key) == source_of(variant_key(key, "abc")) == str(source)
     assert is_source_key(source_key(source))
     assert not is_source_key(build_path(transform, source))
+
+
+def test_sizes_may_be_a_list_with_dpr_counted_in() -> None:
+    grammar = Grammar(sizes=frozenset({Size(300, 200)}))
+    for path in ("/fit/300/200/h/a", "/fill/150/100/dpr=2/h/a"):
+        assert parse_path(path.encode(), b"", grammar).transform.size == Size(300, 200)
+    with pytest.raises(PreviewForbidden, match="300x200"):
+        parse_path(b"/fill/300/200/dpr=2/h/a", b"", grammar)
+
+
+def test_transforms_may_be_a_list_whatever_the_client_accepts() -> None:
+    allowed = parse_path(b"/fill/300/200/q=70/h/a", b"", DEFAULT).transform
+    grammar = Grammar(transforms=frozenset({allowed}))
+    address = parse_path(b"/fill/300/200/q=70,g=smart/h/b", b"", grammar, "image/webp")
+    assert address.transform.quality == 70
+    with pytest.raises(PreviewForbidden, match="fill/300/200/"):
+        parse_path(b"/fill/300/200/q=71/h/b", b"", grammar)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/fill/30/20/h/a?b=/c", "/fill/30/20/exp=5/h/a?b=/c"),
+        ("/fill/30/20/q=70,f=png/h/a/b", "/fill/30/20/q=70,f=png,exp=5/h/a/b"),
+        ("/fill/30/20/a=b", "/fill/30/20/exp=5/a=b"),
+    ],
+)
+def test_an_option_is_added_to_an_address(target: str, expected: str) -> None:
+    assert with_option(target, "exp", 5) == expected
+
+
+def test_an_expiry_is_read_and_makes_no_other_key() -> None:
+    address = parse_path(b"/fill/30/20/exp=2000000000/h/a", b"", DEFAULT)
+    assert address.expires == 2_000_000_000
+    plain = parse_path(b"/fill/30/20/h/a", b"", DEFAULT)
+    assert build_path(address.transform, address.source) == build_path(*plain[:2])

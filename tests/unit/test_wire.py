@@ -60,7 +60,7 @@ def test_an_error_that_is_not_known_here_keeps_its_detail() -> None:
 )
 def test_a_request_comes_back_with_the_time_that_is_left(path: bytes) -> None:
     grammar = type(DEFAULT)(type(DEFAULT.defaults)(max_side=16384))
-    transform, source, _ = parse_path(path, b"", grammar)
+    transform, source, *_ = parse_path(path, b"", grammar)
     request = PreviewRequest(
         transform,
         source,

@@ -4,6 +4,8 @@
 MicropicError
 ├── BadRequest            the path, a size, an option or the source is not understood
 ├── NotAuthorized         a token is missing or wrong
+├── BadSignature          the address is not signed as it has to be, or has expired
+├── PreviewForbidden      a size or transform that is not on the operator's list
 ├── SourceForbidden       the source's address or host is not allowed
 ├── LoopDetected          the request has been through micropic already (RFC 8586)
 ├── OriginRefused         the origin's own 4xx, handed on
@@ -60,6 +62,18 @@ class NotAuthorized(MicropicError):
     """The request does not carry the token that it needs."""
 
     code = "not_authorized"
+
+
+class BadSignature(MicropicError):
+    """The address is not signed with a key that is in use, or its time is over."""
+
+    code = "bad_signature"
+
+
+class PreviewForbidden(MicropicError):
+    """The size or the transform is not among those that the operator allows."""
+
+    code = "preview_forbidden"
 
 
 class SourceForbidden(MicropicError):

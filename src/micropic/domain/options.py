@@ -200,7 +200,7 @@ def _quality(values: Values, formats: Formats, defaults: Defaults) -> int:
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,4}", value, re.ASCII) or not least <= int(value) <= most:
+        if not re.fullmatch(r"[0-9]{1,11}", value, re.ASCII) or not least <= int(value) <= most:
             raise ValueError
         return int(value)
 
@@ -321,5 +321,9 @@ OPTIONS = {
         "animation", "0 (its first frame), 1 (kept, as WebP where that is asked for or taken, "
         "else as GIF), webp or gif", "`0`",
         _one_of(_ON_OFF | {str(known): known for known in _ANIMATED}),
+    ),
+    "exp": Option(
+        "expiry", "a time in whole seconds of the Unix epoch, after which the answer is a 403",
+        "none", _whole(0, 10**11),
     ),
 }  # fmt: skip

@@ -1,7 +1,8 @@
 r"""The path grammar, both ways.
 
 ```
-path       /{mode}/{width}/{height}[/{options}]/{source}[?{query}]
+path       [/{signature}]/{mode}/{width}/{height}[/{options}]/{source}[?{query}]
+signature  taken off before the rest is read (domain/signing.py)
 mode       fill | fit
 width      1 to proxy.max_side, height the same
 options    key=value joined by commas, in one segment; options only if every part of the
@@ -25,7 +26,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from micropic.domain import options
-from micropic.domain.errors import BadRequest
+from micropic.domain.errors import BadRequest, PreviewForbidden
 from micropic.domain.model import Mode, Scheme, Size, SourceUrl, Transform
 
 
@@ -35,6 +36,10 @@ class Grammar:
 
     defaults: options.Defaults = field(default_factory=options.Defaults)
     default_scheme: Scheme = Scheme.HTTP
+    sizes: frozenset[Size] = frozenset()
+    """The only sizes that may be asked for, `dpr` included; empty: any."""
+    transforms: frozenset[Transform] = frozenset()
+    """The only transforms, formats as for a client without an Accept field; empty: any."""
 
 
 class Address(NamedTuple):
@@ -44,6 +49,8 @@ class Address(NamedTuple):
     source: SourceUrl
     negotiated: frozenset[str] = frozenset()
     """The media types of answers that would be others for a client with another Accept."""
+    expires: int | None = None
+    """When it is of no use any more, in seconds of the Unix epoch."""
 
 
 DEFAULT = Grammar()
@@ -79,6 +86,7 @@ def parse_path(path: bytes, query: bytes, grammar: Grammar, accept: str = "") ->
 
     Raises:
         BadRequest: with a sentence on what was expected, for whatever is not in the grammar.
+        PreviewForbidden: it is not on the operator's list.
 
     """
     if len(path) + len(query) > MAX_LENGTH:
@@ -93,11 +101,24 @@ def parse_path(path: bytes, query: bytes, grammar: Grammar, accept: str = "") ->
     max_side = grammar.defaults.max_side
     size = Size(_side("width", width, max_side), _side("height", height, max_side))
     values = options.read(segment)
-    return Address(
-        options.transform(_MODES[mode], size, values, grammar.defaults, accept),
+    transform = options.transform(_MODES[mode], size, values, grammar.defaults, accept)
+    address = Address(
+        transform,
         parse_source(source, query, grammar),
         options.negotiated(values),
+        values.get("exp"),
     )
+    if grammar.sizes and transform.size not in grammar.sizes:
+        allowed = ", ".join(f"{width}x{height}" for width, height in sorted(grammar.sizes))
+        msg = f"The sizes that may be asked for here are {allowed}."
+        raise PreviewForbidden(msg)
+    if grammar.transforms:
+        plain = options.transform(_MODES[mode], size, values, grammar.defaults)
+        if plain not in grammar.transforms:
+            allowed = ", ".join(sorted(map(build_transform, grammar.transforms)))
+            msg = f"What may be asked for here is {allowed}."
+            raise PreviewForbidden(msg)
+    return address
 
 
 def parse_source(source: bytes, query: bytes = b"", grammar: Grammar = DEFAULT) -> SourceUrl:
@@ -186,6 +207,14 @@ def parse_transform(text: str) -> Transform:
     size = Size(int(width), int(height))
     values = options.read(segment.encode())
     return options.transform(Mode(mode), size, values, DEFAULT.defaults)
+
+
+def with_option(target: str, name: str, value: object) -> str:
+    """Give an address with one more option in its path."""
+    *steps, rest = target.split("/", 4)
+    segment, source = _split_options(rest.encode())
+    given = f"{segment.decode()}," if segment else ""
+    return "/".join([*steps, f"{given}{name}={value}", source.decode()])
 
 
 # --- the parts of the path -------------------------------------------------------------------

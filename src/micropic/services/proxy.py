@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import structlog
 from starlette.routing import BaseRoute
 
-from micropic.domain import freshness, headers, urls
-from micropic.domain.errors import MicropicError, too_late
+from micropic.domain import freshness, headers, signing, urls
+from micropic.domain.errors import BadSignature, MicropicError, too_late
 from micropic.domain.model import Headers, Mode, PreviewRequest, SourceUrl
 from micropic.domain.purge import Purge
 from micropic.ports import Previewer
@@ -46,6 +46,8 @@ class ProxyOptions:
     grammar: urls.Grammar
     timeout: float
     """Seconds for a whole request."""
+    keys: Sequence[str] = ()
+    """One of them has to have signed an address; none: addresses are not signed."""
     credential_hosts: Sequence[str] = ()
     reload_networks: Sequence[IPv4Network | IPv6Network] = ()
     """Whose clients may have the origin asked by `Cache-Control: no-cache`."""
@@ -78,8 +80,12 @@ class ProxyApp:
         """Answer one request (ASGI 3)."""
         if scope["type"] != "http":
             return
+        signature = b""
+        if self._options.keys:  # the log and all that follows see the path alone
+            signature, scope["raw_path"] = signing.split(scope["raw_path"])
         exchange = _Exchange(scope, send)
         scope["request_id"] = exchange.request_id
+        scope["signature"] = signature
         try:
             if scope["raw_path"].startswith(_PREVIEW_PATHS):
                 answer = self._purge if scope["method"] == "DELETE" else self._preview
@@ -120,25 +126,39 @@ class ProxyApp:
             return _method_not_allowed(scope, exchange)
         try:
             self._purging.authorize(scope["headers"])
-            (_, source, _), _ = _parse(
+            address, _ = _parse(
                 scope["raw_path"], scope["query_string"], b"", self._options.grammar
             )
-            purged = await self._purging.purge(Purge(frozenset({str(source)})))
+            purged = await self._purging.purge(Purge(frozenset({str(address.source)})))
         except MicropicError as error:
             return problems.from_error(error, exchange.request_id, private=True)
         return purge_answer(purged)
+
+    def _check_signature(self, scope: Any) -> None:
+        query = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+        keys = self._options.keys
+        if keys and not signing.is_signed(target, scope["signature"], keys):
+            msg = "The address has to be signed, and this signature is missing or wrong."
+            raise BadSignature(msg)
 
     def _read(self, scope: Any, client: _Client) -> PreviewRequest:
         """Read a request for a preview.
 
         Raises:
+            BadSignature: it is not signed, or no longer.
             BadRequest: it is not in the grammar.
+            PreviewForbidden: it is not on the operator's list.
 
         """
+        self._check_signature(scope)
         options = self._options
-        (transform, source, negotiated), key = _parse(
+        (transform, source, negotiated, expires), key = _parse(
             scope["raw_path"], scope["query_string"], client.accept, options.grammar
         )
+        if expires is not None and time.time() > expires:
+            msg = "The address has expired."
+            raise BadSignature(msg)
         private = client.has_credentials and headers.host_matches(
             source.host, options.credential_hosts
         )

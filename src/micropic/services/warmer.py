@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from micropic.domain import signing
 from micropic.domain.model import Size
 
 NO_ANSWER = 0
@@ -41,6 +42,8 @@ class Plan:
 
     proxy: str
     """With the mode: `http://host:8080/fill`."""
+    key: str = ""
+    """Signs what is asked for; empty: nothing is signed."""
     sources: Sequence[str]
     sizes: Sequence[Size]
     number: int | None = None
@@ -55,9 +58,11 @@ class Plan:
 
     def urls(self) -> Iterator[str]:
         """Give the addresses, in order; the same ones for the same seed."""
+        base, _, mode = self.proxy.rpartition("/")
         for source, size in self._pairs():
             # Percent-encoded as a whole, a source arrives as it is, whatever it holds.
-            yield f"{self.proxy}/{size.width}/{size.height}/{quote(source, safe='')}"
+            target = f"{mode}/{size.width}/{size.height}/{quote(source, safe='')}"
+            yield base + (signing.sign(f"/{target}", self.key) if self.key else f"/{target}")
 
     def _pairs(self) -> Iterable[tuple[str, Size]]:
         if self.number is None:

@@ -15,6 +15,8 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.MicropicError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BadRequest: HTTPStatus.BAD_REQUEST,
     errors.NotAuthorized: HTTPStatus.FORBIDDEN,
+    errors.BadSignature: HTTPStatus.FORBIDDEN,
+    errors.PreviewForbidden: HTTPStatus.FORBIDDEN,
     errors.SourceForbidden: HTTPStatus.FORBIDDEN,
     errors.LoopDetected: HTTPStatus.LOOP_DETECTED,
     errors.OriginFailed: HTTPStatus.BAD_GATEWAY,

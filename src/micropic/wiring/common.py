@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from socket import socket
 
 import structlog
@@ -16,9 +17,9 @@ from micropic.adapters.http_source import HttpSource, HttpSourceOptions
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
 from micropic.domain.freshness import Policy
-from micropic.domain.model import Scheme
+from micropic.domain.model import Scheme, Size
 from micropic.domain.options import Defaults
-from micropic.domain.urls import Grammar, parse_source
+from micropic.domain.urls import Grammar, parse_path, parse_source
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
@@ -152,15 +153,8 @@ async def serve_for_long(*listeners: Listener) -> None:
 def _proxy_options(settings: Settings) -> ProxyOptions:
     fallback = settings.proxy.fallback
     return ProxyOptions(
-        grammar=Grammar(
-            defaults=Defaults(
-                quality=settings.previewer.quality,
-                avif_quality=settings.previewer.avif_quality,
-                max_side=settings.proxy.max_side,
-                faces=extras.has_faces(),
-            ),
-            default_scheme=Scheme(settings.source.default_scheme),
-        ),
+        grammar=_grammar(settings),
+        keys=settings.proxy.keys,
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,
         fallback=parse_source(fallback.encode()) if fallback else None,
@@ -170,14 +164,34 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
     )
 
 
+def _grammar(settings: Settings) -> Grammar:
+    """Give what may be asked for."""
+    grammar = Grammar(
+        defaults=Defaults(
+            quality=settings.previewer.quality,
+            avif_quality=settings.previewer.avif_quality,
+            max_side=settings.proxy.max_side,
+            faces=extras.has_faces(),
+        ),
+        default_scheme=Scheme(settings.source.default_scheme),
+    )
+    paths = (f"/{transform}/sample:x".encode() for transform in settings.proxy.transforms)
+    return replace(
+        grammar,
+        sizes=frozenset(Size(*map(int, size.split("x"))) for size in settings.proxy.sizes),
+        transforms=frozenset(parse_path(path, b"", grammar).transform for path in paths),
+    )
+
+
 def _announce(settings: Settings, proxy: Listener, health: Listener) -> None:
     """Say where the service is, to people on standard output and to programs in the log."""
     log.info("started", version=__version__, port=proxy.port, health_port=health.port)
-    if not settings.source.allow_hosts:
+    if not settings.source.allow_hosts and not settings.proxy.keys:
         log.warning(
             "open_to_anyone",
             detail="Anyone who reaches the port can have pictures fetched from any public host. "
-            "Name the hosts that you need in SOURCE_ALLOW_HOSTS, or keep the port to yourself.",
+            "Name the hosts that you need in SOURCE_ALLOW_HOSTS, have addresses signed by "
+            "PROXY_KEYS, or keep the port to yourself.",
         )
     host = "localhost" if settings.proxy.host in {"0.0.0.0", "::"} else settings.proxy.host  # noqa: S104
     address = f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}"

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from micropic.client import Client
+from micropic.domain import signing
+from micropic.domain.model import Size
+from micropic.domain.urls import DEFAULT, Address, parse_path
+
+SOURCE = "https://www.example.com/an owl?a=1&b=%2F#top"
+KEY = "sixteen characters or more"
+
+
+def read(url: str) -> Address:
+    path, _, query = url.partition("?")
+    return parse_path(path.encode(), query.encode(), DEFAULT)
+
+
+def test_the_service_reads_what_the_client_writes() -> None:
+    address = read(Client().url_for(SOURCE, width=300, height=200, q=70, f="webp"))
+    assert address.transform == read("/fill/300/200/q=70,f=webp/a.example/x").transform
+    assert str(address.source) == "https://www.example.com/an%20owl?a=1&b=%2F"
+
+
+def test_without_a_height_it_is_a_square() -> None:
+    assert read(Client().url_for("a.example/x", width=64, mode="fit")).transform.size == Size(
+        64, 64
+    )
+
+
+def test_options_are_written_as_python_has_them() -> None:
+    url = Client().url_for("sample:cat.jpg", width=9, enlarge=False, g="0.3:0.7", exp=2_000_000_000)
+    assert read(url).transform == read("/fill/9/9/enlarge=0,g=0.3:0.7/a.example/x").transform
+    assert read(url).expires == 2_000_000_000
+
+
+def test_an_address_is_signed_behind_the_base() -> None:
+    url = Client("https://img.example.com/small/", KEY).url_for(SOURCE, width=300)
+    rest = url.removeprefix("https://img.example.com/small")
+    signature, target = signing.split(rest.encode())
+    assert signing.is_signed(target, signature, [KEY])
+
+
+@pytest.mark.parametrize("options", [{"width": 0}, {"width": 9, "q": 101}, {"width": 9, "x": 1}])
+def test_what_the_service_would_refuse_is_an_error(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"\.$"):
+        Client().url_for(SOURCE, **options)  # type: ignore[arg-type] # that is the point
+
+
+def test_a_srcset_has_each_width_in_its_shape() -> None:
+    shapes = {None: ["fit/320/320", "fit/640/640"], 3 / 2: ["fill/320/213", "fill/640/427"]}
+    for ratio, expected in shapes.items():
+        parts = Client().srcset("a.example/x", widths=(320, 640), ratio=ratio, q=70).split(", ")
+        assert parts == [
+            f"/{shape}/q=70/a.example%2Fx {shape.split('/')[1]}w" for shape in expected
+        ]
