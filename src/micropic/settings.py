@@ -87,6 +87,21 @@ def _transform(value: str) -> str:
     return value.strip("/")
 
 
+def _ports(value: object) -> object:
+    """Read `80,443,8000-8999`."""
+    parts = str(value).split(",") if isinstance(value, str | int) else value
+    if not isinstance(parts, list):
+        return value
+    ports: set[int] = set()
+    for part in filter(None, (str(part).strip() for part in parts)):
+        first, dash, last = part.partition("-")
+        numbers = range(int(first), int(last if dash else first) + 1)
+        if not numbers or numbers[0] < 1 or numbers[-1] > 65535:  # noqa: PLR2004
+            raise ValueError
+        ports.update(numbers)
+    return tuple(sorted(ports))
+
+
 def _address(value: str) -> str:
     """Check `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1` or `[2001:db8::1]:53`."""
     match = re.fullmatch(r"\[(.*)\](?::[0-9]+)?|([^:]*)(?::[0-9]+)?|(.*)", value)
@@ -127,6 +142,25 @@ _Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     Allowed("host names joined by commas; * stands for anything"),
+]
+_Ports = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_ports),
+    Allowed("ports joined by commas, such as 80,443,8000-8999"),
+]
+_Prefix = Annotated[
+    str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$"), Allowed("a path such as /img, or empty")
+]
+_Header = Annotated[
+    str,
+    BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
+    Field(pattern=r"^[a-z0-9-]+$"),
+    Allowed("the name of a header field"),
+]
+_Headers = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split),
+    Allowed("all, or names of header fields joined by commas"),
 ]
 _Addresses = Annotated[
     tuple[Annotated[str, AfterValidator(_address)], ...],
@@ -170,6 +204,13 @@ class ProxySettings(_Section):
     max_side: Annotated[
         int, Field(ge=1, le=16384), Allowed("a whole number of pixels from 1 to 16384")
     ] = Field(8192, description="longest side of a preview")
+    prefix: _Prefix = Field("", description="what stands before every path, as /img behind nginx")
+    trusted: _Networks = Field(
+        (), description="proxies in front whose word on the client's address is believed"
+    )
+    client_header: _Header = Field(
+        "x-forwarded-for", description="where they say it; forwarded is RFC 7239's"
+    )
     keys: _Keys = Field(
         (), description="keys that sign addresses (docs/signing.md); empty: none is signed"
     )
@@ -213,8 +254,15 @@ class SourceSettings(_Section):
     max_bytes: _Bytes = Field(ByteSize(32 * 1024**2), description="largest source")
     max_redirects: _Count = Field(10, description="redirects that are followed")
     allow_hosts: _Names = Field((), description="the only hosts to fetch from; empty: any")
+    deny_hosts: _Names = Field((), description="hosts that are never fetched from")
+    allow_ports: _Ports = Field(
+        (), description="the only ports to fetch from; empty: any but those of other protocols"
+    )
     allow_networks: _Networks = Field(
         (), description="private, local or reserved networks to fetch from all the same"
+    )
+    forward_headers: _Headers = Field(
+        ("all",), description="the client's header fields that reach the origin"
     )
     credential_hosts: _Names = Field(
         (), description="hosts that get the client's Authorization and Cookie"

@@ -259,6 +259,47 @@ def test_only_the_hosts_that_are_named_are_fetched_from(
     assert service.get(f"/fill/30/20/{start}").error == (403, "source_forbidden")
 
 
+def test_denied_hosts_and_ports_of_other_protocols_are_not_fetched_from(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(SOURCE_DENY_HOSTS="127.0.0.2,*.internal")
+    fill(service, f"{origin.authority}/a")
+    hosts = f"127.0.0.2:{origin.port}", "a.internal", "127.0.0.1:22", "127.0.0.1:6000"
+    for number, host in enumerate(hosts):
+        assert service.get(f"/fill/30/20/{host}/a").error == (403, "source_forbidden"), host
+        start = origin.on(f"/start-{number}", redirect(f"http://{host}/a"))
+        assert service.get(f"/fill/30/20/{start}").error == (403, "source_forbidden"), host
+
+
+def test_only_the_ports_that_are_named_are_fetched_from(
+    start_service: StartService, origin: Origin
+) -> None:
+    with Origin() as other:
+        other.fallback = PICTURE
+        service = start_service(SOURCE_ALLOW_PORTS=f"80,{origin.port}-{origin.port}")
+        fill(service, f"{origin.authority}/a")
+        answer = service.get(f"/fill/30/20/{other.authority}/a")
+        assert answer.error == (403, "source_forbidden")
+        assert other.requests == []
+
+
+def test_only_the_header_fields_that_are_named_reach_the_origin(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(SOURCE_FORWARD_HEADERS="Accept-Language,X-Kept")
+    sent = {"Accept-Language": "de", "X-Kept": "1", "X-Other": "2", "User-Agent": "me"}
+    source = origin.on("/a", PICTURE)
+    assert service.get(f"/fill/30/20/{source}", sent).status == 200
+    (request,) = origin.requests
+    assert [request.values(name) for name in ("Accept-Language", "X-Kept", "X-Other")] == [
+        ["de"],
+        ["1"],
+        [],
+    ]
+    assert "micropic" in request.values("User-Agent")[0]
+    assert request.values("CDN-Loop") == ["micropic"]
+
+
 # --- answers ---------------------------------------------------------------------------------
 
 

@@ -163,3 +163,9 @@ def test_a_field_that_stands_twice_is_one_list() -> None:
     fields = [(b"accept", b"a/b"), (b"host", b"h"), (b"accept", b"c/d;q=0.1")]
     assert field(fields, b"accept") == b"a/b, c/d;q=0.1"
     assert field(fields, b"cookie") == b""
+
+
+def test_only_the_chosen_fields_go_where_some_are_chosen() -> None:
+    fields = [(b"X-A", b"1"), (b"x-b", b"2"), (b"Host", b"h")]
+    assert forwardable(fields, {"x-a", "host"}) == (("x-a", "1"), OURS)
+    assert forwardable(fields, set()) == (OURS,)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -28,8 +28,9 @@ from micropic.domain.errors import (
     SourceForbidden,
     SourceTooLarge,
 )
-from micropic.domain.headers import host_matches, without_credentials
+from micropic.domain.headers import without_credentials
 from micropic.domain.model import Headers, SourceFacts, SourcePicture, SourceUrl
+from micropic.domain.source_rules import SourceRules
 
 _READ_BUFFER = 1024 * 1024
 """Bytes that may wait to be read; with less a photo is paused and resumed on its way."""
@@ -50,7 +51,7 @@ class HttpSourceOptions:
     connect_timeout: float = 2.0
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 10
-    allow_hosts: Sequence[str] = ()
+    rules: SourceRules = field(default_factory=SourceRules)
     nameservers: Sequence[str] = ()
 
 
@@ -118,7 +119,7 @@ class HttpSource:
     ) -> SourcePicture:
         shareable = True
         for _ in range(self._options.max_redirects + 1):
-            self._check_host(url)
+            self._options.rules.check(url)
             async with self._session.get(
                 URL(str(url), encoded=True),
                 headers=[*self._fields(headers), *_validators(known)],
@@ -136,11 +137,6 @@ class HttpSource:
             url = target
         msg = f"The origin redirected more than {self._options.max_redirects} times."
         raise OriginFailed(msg)
-
-    def _check_host(self, url: SourceUrl) -> None:
-        if self._options.allow_hosts and not host_matches(url.host, self._options.allow_hosts):
-            msg = f"{url.host} is not among the hosts that source.allow_hosts names."
-            raise SourceForbidden(msg)
 
     def _fields(self, headers: Headers) -> list[tuple[str, str]]:
         fields = [

@@ -8,7 +8,7 @@ credentials, which go only where `source.credential_hosts` lets them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 
 from micropic.domain.errors import LoopDetected
@@ -41,10 +41,13 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
-def forwardable(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+def forwardable(
+    fields: Iterable[tuple[bytes, bytes]], chosen: Collection[str] | None = None
+) -> Headers:
     """Give the fields that may reach an origin, credentials among them, plus our CDN-Loop.
 
-    A field that is no legal HTTP, or whose value is not UTF-8, is left out.
+    Of those only the `chosen` go, by their names in lower case; None: all of them. A field that is
+    no legal HTTP, or whose value is not UTF-8, is left out.
 
     Raises:
         LoopDetected: the request has been through this service already (RFC 8586, section 2).
@@ -59,7 +62,9 @@ def forwardable(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     kept = [
         (name, value)
         for name, value in decoded
-        if name not in connection and not _stays_here(name.replace("_", "-"))
+        if name not in connection
+        and not _stays_here(name.replace("_", "-"))
+        and (chosen is None or name in chosen)
     ]
     return (*kept, ("cdn-loop", ", ".join([*loop, CDN_ID])))
 

@@ -132,6 +132,9 @@ class Scheme(StrEnum):
     """A picture that is bundled with the package."""
 
 
+DEFAULT_PORTS = {Scheme.HTTP: 80, Scheme.HTTPS: 443}
+
+
 @dataclass(frozen=True, slots=True)
 class SourceUrl:
     """Where the picture is, in normal form.

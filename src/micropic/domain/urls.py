@@ -27,7 +27,7 @@ from urllib.parse import unquote_to_bytes
 
 from micropic.domain import options
 from micropic.domain.errors import BadRequest, PreviewForbidden
-from micropic.domain.model import Mode, Scheme, Size, SourceUrl, Transform
+from micropic.domain.model import DEFAULT_PORTS, Mode, Scheme, Size, SourceUrl, Transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,6 @@ MAX_LENGTH = 8192
 
 _LONGEST_HOST = 253
 """Characters of a name (RFC 1035, section 2.3.4)."""
-_DEFAULT_PORTS = {Scheme.HTTP: 80, Scheme.HTTPS: 443}
 _MODES = {mode.encode(): mode for mode in Mode}
 
 _OPTIONS = re.compile(rb"[a-z]+=[^,]*(?:,[a-z]+=[^,]*)*")
@@ -147,7 +146,7 @@ def parse_source(source: bytes, query: bytes = b"", grammar: Grammar = DEFAULT) 
     target = (path or b"/") + (b"?" + own_query if own_query else b"")
     target = illegal.sub(lambda match: b"".join(b"%%%02X" % byte for byte in match[0]), target)
     return SourceUrl(
-        scheme, host, None if port == _DEFAULT_PORTS[scheme] else port, target.decode("ascii")
+        scheme, host, None if port == DEFAULT_PORTS[scheme] else port, target.decode("ascii")
     )
 
 

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, NamedTuple
 
 import structlog
 from starlette.routing import BaseRoute
 
-from micropic.domain import freshness, headers, signing, urls
+from micropic.domain import freshness, headers, urls
 from micropic.domain.errors import BadSignature, MicropicError, too_late
 from micropic.domain.model import Headers, Mode, PreviewRequest, SourceUrl
 from micropic.domain.purge import Purge
@@ -24,6 +23,7 @@ from micropic.services.fallback import Fallback
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
 from micropic.web.conditions import Conditions, conditions
+from micropic.web.entrance import Entrance, Networks, is_among
 from micropic.web.purging import Purging, purge_answer
 from micropic.web.responses import Response, Sharing, from_preview
 from micropic.web.routed import routed
@@ -46,10 +46,11 @@ class ProxyOptions:
     grammar: urls.Grammar
     timeout: float
     """Seconds for a whole request."""
-    keys: Sequence[str] = ()
-    """One of them has to have signed an address; none: addresses are not signed."""
+    entrance: Entrance = field(default_factory=Entrance)
+    forward_headers: frozenset[str] | None = None
+    """The only ones of the client's that may reach an origin; None: all that can."""
     credential_hosts: Sequence[str] = ()
-    reload_networks: Sequence[IPv4Network | IPv6Network] = ()
+    reload_networks: Networks = ()
     """Whose clients may have the origin asked by `Cache-Control: no-cache`."""
     fallback: SourceUrl | None = None
     """The picture in the place of errors; `fallback_status` None: with the error's status."""
@@ -80,14 +81,15 @@ class ProxyApp:
         """Answer one request (ASGI 3)."""
         if scope["type"] != "http":
             return
-        signature = b""
-        if self._options.keys:  # the log and all that follows see the path alone
-            signature, scope["raw_path"] = signing.split(scope["raw_path"])
-        exchange = _Exchange(scope, send)
+        entrance = self._options.entrance
+        is_for_us = entrance.enter(scope)
+        exchange = _Exchange(scope, send, entrance.client(scope))
         scope["request_id"] = exchange.request_id
-        scope["signature"] = signature
         try:
-            if scope["raw_path"].startswith(_PREVIEW_PATHS):
+            if not is_for_us:
+                path = scope["raw_path"].decode("utf-8", "replace")
+                await exchange.answer(problems.not_found(path, exchange.request_id))
+            elif scope["raw_path"].startswith(_PREVIEW_PATHS):
                 answer = self._purge if scope["method"] == "DELETE" else self._preview
                 await exchange.answer(await answer(scope, receive, exchange))
             else:
@@ -102,8 +104,8 @@ class ProxyApp:
             return _method_not_allowed(scope, exchange)
         request = None
         try:
-            client = _client(tuple(scope["headers"]))
-            request = self._read(scope, client)
+            client = _client(tuple(scope["headers"]), self._options.forward_headers)
+            request = self._read(scope, client, exchange.client)
             with self._watches.watch(receive, self._options.timeout + _GRACE):
                 preview = await self._previewer.preview(request)
         except (MicropicError, TimeoutError) as error:
@@ -134,15 +136,7 @@ class ProxyApp:
             return problems.from_error(error, exchange.request_id, private=True)
         return purge_answer(purged)
 
-    def _check_signature(self, scope: Any) -> None:
-        query = scope["query_string"]
-        target = scope["raw_path"] + (b"?" + query if query else b"")
-        keys = self._options.keys
-        if keys and not signing.is_signed(target, scope["signature"], keys):
-            msg = "The address has to be signed, and this signature is missing or wrong."
-            raise BadSignature(msg)
-
-    def _read(self, scope: Any, client: _Client) -> PreviewRequest:
+    def _read(self, scope: Any, client: _Client, address: str) -> PreviewRequest:
         """Read a request for a preview.
 
         Raises:
@@ -151,8 +145,8 @@ class ProxyApp:
             PreviewForbidden: it is not on the operator's list.
 
         """
-        self._check_signature(scope)
         options = self._options
+        options.entrance.check_signature(scope)
         (transform, source, negotiated, expires), key = _parse(
             scope["raw_path"], scope["query_string"], client.accept, options.grammar
         )
@@ -170,18 +164,9 @@ class ProxyApp:
             only_if_cached=client.only_if_cached,
             headers=client.headers if private else client.public_headers,
             private=private,
-            reload=client.no_cache and self._may_reload(scope),
+            reload=client.no_cache and is_among(address, options.reload_networks),
             deadline=time.monotonic() + options.timeout,
         )
-
-    def _may_reload(self, scope: Any) -> bool:
-        """Tell whether the client may have the origin asked, whatever is kept."""
-        host, _ = scope["client"] or ("", 0)
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        return any(address in network for network in self._options.reload_networks)
 
 
 def _method_not_allowed(scope: Any, exchange: _Exchange) -> Response:
@@ -204,14 +189,14 @@ class _Client(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _client(fields: tuple[tuple[bytes, bytes], ...]) -> _Client:
+def _client(fields: tuple[tuple[bytes, bytes], ...], chosen: frozenset[str] | None) -> _Client:
     """Read a request's header fields; those of a page's pictures are mostly the same.
 
     Raises:
         LoopDetected: the request has been here before.
 
     """
-    forwarded = headers.forwardable(fields)
+    forwarded = headers.forwardable(fields, chosen)
     said = headers.field(fields, b"cache-control").decode("latin-1")
     directives = freshness.parse_cache_control(said)
     return _Client(
@@ -237,7 +222,8 @@ def _parse(
 class _Exchange:
     """What the log says of one request."""
 
-    def __init__(self, scope: Any, send: Any) -> None:
+    def __init__(self, scope: Any, send: Any, client: str) -> None:
+        self.client = client
         self._started = time.perf_counter()
         self._scope = scope
         self._send = send
@@ -278,6 +264,7 @@ class _Exchange:
             "duration_ms": round((time.perf_counter() - self._started) * 1000, 2),
             "bytes": self.bytes,
             "cache": self.cache,
+            "client": self.client,
             "request_id": self.request_id,
         }
 

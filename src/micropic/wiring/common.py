@@ -19,6 +19,7 @@ from micropic.adapters.sample_source import SampleSource
 from micropic.domain.freshness import Policy
 from micropic.domain.model import Scheme, Size
 from micropic.domain.options import Defaults
+from micropic.domain.source_rules import SourceRules
 from micropic.domain.urls import Grammar, parse_path, parse_source
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
@@ -31,6 +32,7 @@ from micropic.services.health import Health, health_routes, watch_routes
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, allow_many_connections, listen, serve
 from micropic.settings import Settings, cores
+from micropic.web.entrance import Entrance
 from micropic.web.pages import page_routes
 from micropic.web.purging import Purging
 from micropic.web.responses import Sharing
@@ -100,7 +102,7 @@ async def source(settings: Settings, stack: AsyncExitStack) -> Source:
         connect_timeout=chosen.connect_timeout,
         max_bytes=chosen.max_bytes,
         max_redirects=chosen.max_redirects,
-        allow_hosts=chosen.allow_hosts,
+        rules=SourceRules(chosen.allow_hosts, chosen.deny_hosts, frozenset(chosen.allow_ports)),
         nameservers=chosen.nameservers,
     )
     http = await stack.enter_async_context(HttpSource(AddressGuard(chosen.allow_networks), options))
@@ -151,10 +153,16 @@ async def serve_for_long(*listeners: Listener) -> None:
 
 
 def _proxy_options(settings: Settings) -> ProxyOptions:
-    fallback = settings.proxy.fallback
+    fallback, forwarded = settings.proxy.fallback, settings.source.forward_headers
     return ProxyOptions(
         grammar=_grammar(settings),
-        keys=settings.proxy.keys,
+        entrance=Entrance(
+            prefix=settings.proxy.prefix,
+            keys=settings.proxy.keys,
+            trusted=settings.proxy.trusted,
+            client_header=settings.proxy.client_header,
+        ),
+        forward_headers=None if "all" in forwarded else frozenset(forwarded),
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,
         fallback=parse_source(fallback.encode()) if fallback else None,

@@ -1,0 +1,98 @@
+"""What a request comes with before its path means anything: a prefix, a signature, a sender."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+from micropic.domain import headers, signing
+from micropic.domain.errors import BadSignature
+
+_Address = IPv4Address | IPv6Address
+Networks = Sequence[IPv4Network | IPv6Network]
+
+_FOR = re.compile(r'(?:^|;)\s*for="?([^";]*)', re.IGNORECASE)
+_NODE = re.compile(r"\[(.*)\](?::[0-9]+)?|([^:]*)(?::[0-9]+)?|(.*)")
+"""An address, alone or with a port (RFC 7239, section 6)."""
+_WITHOUT_PREFIX = {b"/healthz", b"/readyz"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """Takes off what is not of the path, so that neither the log nor what follows sees it."""
+
+    prefix: str = ""
+    """What a server in front has left before every path, such as `/img`."""
+    keys: Sequence[str] = ()
+    """One of them has to have signed an address; none: addresses are not signed."""
+    trusted: Networks = ()
+    """Proxies whose word on whom they speak for is believed."""
+    client_header: str = "x-forwarded-for"
+
+    def enter(self, scope: Any) -> bool:
+        """Bring a request (ASGI) to what it would be without all that; False: not for us."""
+        path: bytes = scope["raw_path"]
+        if self.prefix:
+            prefix = self.prefix.encode()
+            if path.startswith(prefix + b"/"):
+                path = path[len(prefix) :]
+                scope["path"] = scope["path"].removeprefix(self.prefix)
+            elif path not in _WITHOUT_PREFIX:
+                return False
+        scope["signature"], scope["raw_path"] = signing.split(path) if self.keys else (b"", path)
+        return True
+
+    def check_signature(self, scope: Any) -> None:
+        """Let a request pass that has entered.
+
+        Raises:
+            BadSignature: it is to be signed, and is not.
+
+        """
+        if self.keys:
+            query = scope["query_string"]
+            target = scope["raw_path"] + (b"?" + query if query else b"")
+            if not signing.is_signed(target, scope["signature"], self.keys):
+                msg = "The address has to be signed, and this signature is missing or wrong."
+                raise BadSignature(msg)
+
+    def client(self, scope: Any) -> str:
+        """Give the client's address; behind trusted proxies the last that they do not vouch for."""
+        peer: str = (scope["client"] or ("", 0))[0]
+        if not self.trusted or not is_among(peer, self.trusted):
+            return peer
+        for address in reversed(self._told(scope["headers"])):
+            if address is None:  # unknown or hidden: all before it may be made up
+                break
+            peer = str(address)
+            if not is_among(peer, self.trusted):
+                break
+        return peer
+
+    def _told(
+        self, fields: Iterable[tuple[bytes, bytes]]
+    ) -> list[IPv4Address | IPv6Address | None]:
+        value = headers.field(fields, self.client_header.encode()).decode("latin-1")
+        elements = value.split(",") if value else []
+        if self.client_header == "forwarded":
+            matches = [_FOR.search(element) for element in elements]
+            elements = [match[1] if match else "" for match in matches]
+        return [_address(element.strip()) for element in elements]
+
+
+def is_among(address: str, networks: Networks) -> bool:
+    """Tell whether an address, as text, is in one of the networks."""
+    parsed = _address(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def _address(node: str) -> _Address | None:
+    match = _NODE.fullmatch(node)
+    try:
+        parsed = ip_address(next(filter(None, match.groups()), "") if match else "")
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
