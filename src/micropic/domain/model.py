@@ -199,7 +199,7 @@ class PreviewRequest:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What the origin said of a picture (its header fields, as sent), the body's hash and length."""
+    """What the origin said of a picture (its header fields, as sent), and what its body is."""
 
     etag: str | None = None
     last_modified: str | None = None
