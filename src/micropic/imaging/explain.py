@@ -11,7 +11,7 @@ from micropic.imaging.saliency import Map, saliency
 
 _LONGEST_SIDE = 1280
 """Of a drawing, in pixels."""
-_DIMMED = 0.25
+_DIMMED = 0.35
 """What is left of the light where nothing stands out."""
 _OUTSIDE = 0.5
 """What is left of the light outside the cut."""

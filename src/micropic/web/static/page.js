@@ -70,7 +70,7 @@ function settle() {
   byId("bg").disabled = !byId("with-background").checked;
   for (const range of form.querySelectorAll("input[type=range]")) {
     const said = Number(range.value) ? range.value : range.dataset.zero;
-    form.querySelector(`output[for=${range.id}]`).textContent = said;
+    form.querySelector(`[data-for=${range.id}]`).textContent = said;
     range.setAttribute("aria-valuetext", said);
   }
 }
