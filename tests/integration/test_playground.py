@@ -74,7 +74,7 @@ def test_a_sample_appears_in_the_size_that_was_chosen(page: Page) -> None:
 def test_the_drawing_and_the_original_are_shown_whole(page: Page) -> None:
     shapes = []
     for drawn in (True, False):
-        page.get_by_label("with what stands out and is kept").set_checked(drawn)
+        page.get_by_label("explain the cut").set_checked(drawn)
         _settle(page)
         width, height = _pixels(page, "#original")
         shapes.append(round(width / height, 2))

@@ -12,7 +12,7 @@ const QUALITIES = ["40", "60", "80"];
 export async function compare(cells, values, choose, signal) {
   const table = element("table", "", element("caption", "Bytes by format and quality"));
   const head = QUALITIES.map((quality) => columnHead(`quality ${quality}`));
-  table.append(element("tr", "", element("td"), ...head));
+  table.append(element("tr", "", columnHead("format"), ...head));
   const waiting = [];
   for (const f of FORMATS) {
     const name = element("th", format(f));

@@ -20,7 +20,7 @@ export async function ask(path, signal) {
   const started = performance.now();
   const response = await send(path, signal);
   const body = await response.blob();
-  const milliseconds = performance.now() - started;
+  const milliseconds = onTheWire(response.url) ?? performance.now() - started;
   const { headers } = response;
   if (!response.ok) throw await problem(response, body);
   return {
@@ -54,6 +54,13 @@ async function problem(response, body) {
   } catch {
     return new Problem(unexplained);
   }
+}
+
+/** Give the milliseconds from request to answer, without those that this page was busy. */
+function onTheWire(url) {
+  const entry = performance.getEntriesByName(url, "resource").at(-1);
+  performance.clearResourceTimings();
+  return entry?.requestStart ? entry.responseEnd - entry.requestStart : undefined;
 }
 
 /** Read Server-Timing: milliseconds by step. */
