@@ -85,9 +85,9 @@ def test_every_option_has_a_control_that_goes_into_the_address(
     page: Page, service: Service
 ) -> None:
     names = page.locator("[name]").evaluate_all("all => all.map((one) => one.name)")
-    assert {*OPTIONS} - {"explain"} <= {*names}
+    assert {*OPTIONS} - {"explain", "exp"} <= {*names}  # one is the page's own, one the signer's
     table = service.get("/static/address.js").body.decode().partition("UNCHANGED = {")[2]
-    assert {*re.findall(r"(\w+): \"", table.partition("}")[0])} == {*OPTIONS}
+    assert {*re.findall(r"(\w+): \"", table.partition("}")[0])} == {*OPTIONS} - {"exp"}
     page.get_by_text("More options").click()
     page.get_by_label("Format").select_option("WebP")
     page.get_by_label("Quality").fill("42")
@@ -253,6 +253,27 @@ def test_it_works_behind_the_prefix_of_a_path(browser: Browser, service: Service
         assert page.locator("#url").text_content() == f"{base}fill/300/300/sample:cat.jpg"
         outside = [url for url in asked if not url.startswith((base, "blob:"))]
         assert outside == []
+
+
+def test_where_addresses_are_signed_the_page_says_so(
+    browser: Browser, start_service: StartService
+) -> None:
+    service = start_service(PROXY_KEYS="a key of many letters")
+    with well_behaved(browser) as page:
+        _open(page, service)
+        expect(page.get_by_role("alert")).to_contain_text("403 Forbidden")
+        expect(page.get_by_role("alert")).to_contain_text("bad_signature")
+
+
+def test_a_size_that_is_allowed_is_shown_where_that_of_the_original_is_not(
+    browser: Browser, start_service: StartService
+) -> None:
+    service = start_service(PROXY_SIZES="300x300")
+    with well_behaved(browser) as page:
+        _open(page, service)
+        expect(page.get_by_role("status")).to_contain_text(f"300 {X} 300 pixels")
+        expect(page.locator("#no-original")).to_contain_text("300x300")
+        assert accessibility_faults(page) == []
 
 
 def test_the_origin_is_asked_once(

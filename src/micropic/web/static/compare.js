@@ -2,13 +2,13 @@
 
 import { previewPath } from "./address.js";
 import { element, place } from "./result.js";
-import { ask } from "./service.js";
+import { ask, Problem } from "./service.js";
 import { bytes, format } from "./words.js";
 
 const FORMATS = ["jpeg", "webp", "avif"];
 const QUALITIES = ["40", "60", "80"];
 
-/** Fill `table` with previews of all pairs, one after the other; `choose(f, q)` takes one. */
+/** Fill `cells` with previews of all pairs, one after the other; `choose(f, q)` takes one. */
 export async function compare(cells, values, choose, signal) {
   const table = element("table", "", element("caption", "Bytes by format and quality"));
   const head = QUALITIES.map((quality) => columnHead(`quality ${quality}`));
@@ -27,7 +27,12 @@ export async function compare(cells, values, choose, signal) {
 }
 
 async function fill(button, values, signal) {
-  const answer = await ask(previewPath(values), signal);
+  const answer = await ask(previewPath(values), signal).catch((error) => error);
+  signal.throwIfAborted();
+  if (answer instanceof Problem) {
+    button.textContent = [answer.status, answer.title].filter(Boolean).join(" ");
+    return;
+  }
   const image = element("img");
   await place(image, answer, `${format(values.f)}, quality ${values.q}:`);
   button.replaceChildren(image, element("span", bytes(answer.body.size)));

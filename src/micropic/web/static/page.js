@@ -42,8 +42,20 @@ async function refresh() {
 async function showOriginal(values, signal) {
   const drawn = byId("explain").checked;
   const remark = drawn ? ", bright what stands out, framed what is kept" : "";
-  const answer = await ask(originalPath(values, drawn), signal);
-  await place(byId("original"), answer, `The original, ${values.source}${remark}`);
+  try {
+    const answer = await ask(originalPath(values, drawn), signal);
+    await place(byId("original"), answer, `The original, ${values.source}${remark}`);
+    showOnly("original");
+  } catch (error) {
+    // The operator may allow the preview's size and not this one.
+    if (signal.aborted) throw error;
+    byId("no-original").textContent = error.message;
+    showOnly("no-original");
+  }
+}
+
+function showOnly(shown) {
+  for (const id of ["original", "no-original"]) byId(id).hidden = id !== shown;
 }
 
 async function showComparison(values, signal) {
