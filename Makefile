@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RABBITMQ := /usr/lib/rabbitmq/bin/rabbitmq-server
 REDIS := /usr/bin/redis-server
+CHROMIUM := /usr/bin/chromium
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
@@ -19,7 +20,7 @@ help: ## list the targets
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
-test: $(VENV)/development | $(RABBITMQ) $(REDIS) ## run every test
+test: $(VENV)/development | $(RABBITMQ) $(REDIS) $(CHROMIUM) ## run every test
 	$(BIN)/python -m pytest tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
 	$(BIN)/python -m pytest --cov
 
@@ -80,7 +81,7 @@ clean: ## remove the virtual environment and everything that was built
 # Debian's packages: the tests start servers of their own from them. In a container the packages
 # start none; elsewhere the system's own are left as the packages have them. What needs a server
 # that is missing is skipped, and says so.
-$(RABBITMQ) $(REDIS):
+$(RABBITMQ) $(REDIS) $(CHROMIUM):
 	@if [ "$$(id -u)" = 0 ]; then \
 		apt-get -qq update && \
 		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(@F); \

@@ -254,7 +254,6 @@ def render(  # noqa: PLR0913 # each one a flag
     """Render one picture from a file, as the service would."""
     # Codecs, which the service itself does without.
     from micropic.imaging import engine  # noqa: PLC0415
-    from micropic.imaging.explain import explain as explain_cut  # noqa: PLC0415
 
     if not re.fullmatch("[0-9]+x[0-9]+", size):
         _fail(f"The size must be two numbers such as 300x200, not {size!r}.")
@@ -268,7 +267,8 @@ def render(  # noqa: PLR0913 # each one a flag
         preview = engine.render(data, transform)
         output.write_bytes(preview.body)
         if explain is not None:
-            explain.write_bytes(explain_cut(data, transform))
+            drawing = engine.render(data, replace(transform, explain=True))
+            explain.write_bytes(drawing.body)
     except (BadRequest, MicropicError) as error:
         _fail(error.detail)
     except OSError as error:

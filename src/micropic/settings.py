@@ -138,6 +138,7 @@ _Age = Annotated[float, Field(ge=0, le=31_536_000), Allowed("seconds, up to a ye
 _Share = Annotated[float, Field(ge=0, le=0.9), Allowed("a number from 0 to 0.9")]
 _Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
 _Text = Annotated[str, Allowed("text")]
+_Switch = Annotated[bool, Allowed("true or false")]
 _Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
@@ -237,6 +238,9 @@ class ProxySettings(_Section):
     reload_networks: _Networks = Field(
         (),
         description="networks whose clients may have the origin asked by Cache-Control: no-cache",
+    )
+    playground: _Switch = Field(
+        default=True, description="the page at / that shows what micropic does, and explain=1"
     )
     max_in_flight: _AtLeastOne = Field(
         256, description="previews being made at once; one more is a 503"
@@ -523,4 +527,6 @@ def _shown(value: object) -> str:
         return value.human_readable().replace(".0", "")
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

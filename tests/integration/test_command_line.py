@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import socket
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from micropic import __version__, settings
 from tests.support.client import ask
+from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService, micropic
 from tests.support.waiting import wait_until
@@ -178,9 +180,28 @@ def test_the_health_port_makes_no_previews(service: Service) -> None:
 def test_the_page_is_html_under_a_policy(service: Service) -> None:
     page = service.get("/")
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
-    for path in re.findall(rb'(?:src|href)="(/static/[^"]+)"', page.body):
-        assert service.get(path.decode()).status == 200
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    linked = re.findall(rb'(?:src|href)="(static/[^"]+)"', page.body)
+    assert linked
+    for path in linked:
+        assert service.get(f"/{path.decode()}").status == 200
+
+
+def test_the_page_can_be_switched_off_with_what_it_alone_needs(start_service: StartService) -> None:
+    drawing = "/fill/30/20/explain=1/sample:cat.jpg"
+    for switch, answers in {"true": [200, 200, 200], "false": [404, 404, 400]}.items():
+        service = start_service(PROXY_PLAYGROUND=switch)
+        paths = ("/", "/static/page.js", drawing)
+        assert [service.get(path).status for path in paths] == answers
+        assert service.get(SAMPLE).status == 200
+        service.stop()
+
+
+def test_it_is_told_how_long_the_source_is(service: Service, origin: Origin) -> None:
+    body = (files("micropic") / "samples" / "cat.jpg").read_bytes()
+    source = origin.on("/cat.jpg", Reply(body))
+    for path in (SAMPLE, f"/fill/31/21/{source}", f"/fill/31/21/{source}"):
+        assert service.get(path).headers["X-Origin-Content-Length"] == str(len(body))
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/crop/30/20/sample:cat.jpg", "/fill", "/%ff"])

@@ -77,6 +77,7 @@ def test_it_is_known_which_answers_depend_on_accept(options: str, media_types: s
         ("blur=2.0", "blur=2"),
         ("blur=1.004", "blur=1"),
         ("anim=0", ""),
+        ("explain=0", ""),
         ("f=png,q=5", "f=png"),
         ("f=webp+webp", "f=webp"),
         ("bg=fff", "f=jpeg,bg=fff"),

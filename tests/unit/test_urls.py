@@ -240,6 +240,14 @@ def test_faces_are_refused_where_the_extra_is_not_installed() -> None:
     assert parse(FILL + b"g=face/h", Grammar(Defaults(faces=True)))[0].gravity is Anchor.FACE
 
 
+def test_drawings_are_refused_where_the_page_is_off() -> None:
+    without = Grammar(Defaults(explain=False))
+    with pytest.raises(BadRequest, match=r"which proxy\.playground has switched off"):
+        parse(FILL + b"explain=1/h", without)
+    assert not parse(FILL + b"explain=0/h", without)[0].explain
+    assert parse(FILL + b"explain=1/h")[0].explain
+
+
 def test_an_unknown_option_is_named_and_the_known_ones_are_listed() -> None:
     with pytest.raises(BadRequest, match=r"There is no option 'zoom'\. .*q \(quality.*, g \("):
         parse(FILL + b"q=5,zoom=2/h")
@@ -485,7 +493,7 @@ def test_an_empty_query_of_a_whole_encoded_source_comes_back() -> None:
 _OTHERS: dict[str, Any] = {
     "mode": Mode.FIT, "size": Size(2, 3), "gravity": FocusPoint(0.5, 0), "quality": 6,
     "formats": Formats(Format.JPEG, Format.WEBP), "turn": 2, "trim": 1, "enlarge": False,
-    "background": Colour(0, 0, 0), "blur": 0.5, "sharpen": 0.5,
+    "background": Colour(0, 0, 0), "blur": 0.5, "sharpen": 0.5, "explain": True,
 }  # fmt: skip
 
 

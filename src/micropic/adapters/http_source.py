@@ -172,7 +172,8 @@ class HttpSource:
         if not body:
             msg = f"{url.authority} answered with nothing."
             raise OriginFailed(msg)
-        return SourcePicture(bytes(body), _facts(response.headers, digest.hexdigest()))
+        facts = replace(_facts(response.headers), sha256=digest.hexdigest(), length=len(body))
+        return SourcePicture(bytes(body), facts)
 
     def _failure(self, url: SourceUrl, error: Exception) -> Exception:
         reason = "what it sent is not understood"
@@ -252,7 +253,7 @@ def _latin1(value: str) -> str:
     return value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def _facts(headers: Any, sha256: str = "") -> SourceFacts:
+def _facts(headers: Any) -> SourceFacts:
     def fact(name: str, unreadable: str | None = None) -> str | None:
         values = headers.getall(name, [])
         joined = _latin1(", ".join(values)) if values else None
@@ -266,7 +267,6 @@ def _facts(headers: Any, sha256: str = "") -> SourceFacts:
         date=fact("Date"),
         age=fact("Age"),
         vary=fact("Vary", "*"),
-        sha256=sha256,
     )
 
 

@@ -63,5 +63,5 @@ class MemoryCache:
 
 def _size(key: str, preview: Preview) -> int:
     """Give the bytes that an entry takes up, near enough."""
-    facts = sum(len(fact) for fact in astuple(preview.source) if fact is not None)
+    facts = sum(len(fact) for fact in astuple(preview.source) if isinstance(fact, str))
     return len(preview.body) + len(key) + facts + _OVERHEAD

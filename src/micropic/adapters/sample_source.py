@@ -21,7 +21,8 @@ def sample_names() -> tuple[str, ...]:
 @cache
 def _load(name: str) -> SourcePicture:
     body = (_FOLDER / name).read_bytes()
-    return SourcePicture(body, SourceFacts(sha256=hashlib.sha256(body).hexdigest()))
+    facts = SourceFacts(sha256=hashlib.sha256(body).hexdigest(), length=len(body))
+    return SourcePicture(body, facts)
 
 
 class SampleSource:

@@ -160,7 +160,9 @@ def merged(known: SourceFacts, said: SourceFacts) -> SourceFacts:
     """Bring what is known up to date by what a 304 said (RFC 9111, section 4.3.4)."""
     fields = ("etag", "last_modified", "cache_control", "expires", "vary")
     kept = {name: _latest(name, known, said) for name in fields}
-    return SourceFacts(**kept, date=said.date, age=said.age, sha256=known.sha256)
+    return SourceFacts(
+        **kept, date=said.date, age=said.age, sha256=known.sha256, length=known.length
+    )
 
 
 def _latest(name: str, *facts: SourceFacts) -> str | None:

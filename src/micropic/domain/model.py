@@ -121,6 +121,8 @@ class Transform:
     """Sigma of a Gaussian, in pixels of the answer."""
     sharpen: float = 0.0
     """Sigma of the Gaussian of an unsharp mask, in pixels of the answer."""
+    explain: bool = False
+    """Draw the whole picture, with what stands out and what is kept, in the place of the cut."""
 
 
 class Scheme(StrEnum):
@@ -200,7 +202,7 @@ class PreviewRequest:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What the origin said of a picture (its header fields, as sent), and the body's hash."""
+    """What the origin said of a picture (its header fields, as sent), and what its body is."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -210,6 +212,8 @@ class SourceFacts:
     age: str | None = None
     vary: str | None = None
     sha256: str = ""
+    length: int = 0
+    """That of the body, in bytes; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Defaults:
     max_side: int = 8192
     faces: bool = True
     """`g=face` can be had."""
+    explain: bool = True
+    """`explain=1` can be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,17 @@ def transform(
     """Make a transform of options and of the client's Accept field.
 
     Raises:
-        BadRequest: the size times `dpr` is longer than a side may be, or faces cannot be found.
+        BadRequest: the size times `dpr` is longer than a side may be, or what is asked for is not
+            to be had here.
 
     """
     if values.get("g") is Anchor.FACE and not defaults.faces:
         msg = "The gravity g=face needs the extra micropic[faces], which is not installed here."
+        raise BadRequest(msg)
+    if values.get("explain") and not defaults.explain:
+        msg = (
+            "Drawings by explain=1 are for the page at /, which proxy.playground has switched off."
+        )
         raise BadRequest(msg)
     fills = mode is Mode.FILL
     formats = _formats(values, accept)
@@ -118,6 +126,7 @@ def transform(
         background=values.get("bg"),
         blur=values.get("blur", 0.0),
         sharpen=values.get("sharpen", 0.0),
+        explain=values.get("explain", False),
     )
 
 
@@ -147,6 +156,7 @@ def write(transform: Transform) -> str:
         "bg": "{:02x}{:02x}{:02x}".format(*transform.background) if transform.background else None,
         "blur": f"{transform.blur:g}" if transform.blur else None,
         "sharpen": f"{transform.sharpen:g}" if transform.sharpen else None,
+        "explain": "1" if transform.explain else None,
     }
     parts = [f"{key}={value}" for key, value in written.items() if value is not None]
     if transform.turn in _TURNS:
@@ -325,5 +335,10 @@ OPTIONS = {
     "exp": Option(
         "expiry", "a time in whole seconds of the Unix epoch, after which the answer is a 403",
         "none", _whole(0, 10**11),
+    ),
+    "explain": Option(
+        "drawing of how the cut was chosen, where proxy.playground is on",
+        "1 (the whole picture, bright what stands out, framed what is kept) or 0", "`0`",
+        _one_of(_ON_OFF),
     ),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from micropic.domain.model import (
 )
 from micropic.imaging import jpeg, pixels, vips
 from micropic.imaging.encoders import encode
+from micropic.imaging.explain import drawing
 from micropic.imaging.faces import place_faces
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import Kind, Limits, no_memory
@@ -65,11 +66,15 @@ def render(data: bytes | memoryview, transform: Transform, limits: Limits | None
 def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> Encoded:
     picture, frames, output = prepare(data, transform, limits)
     window = place(frames.first, output, transform)
+    if transform.explain:
+        frames = Frames((drawing(opaque(frames.first, transform), window),))
+    else:
+        frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
     wanted = _format(frames, transform)
-    frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
     for step in _steps(picture, transform, wanted):
         frames = frames.each(step)
-    return Encoded(encode(frames, wanted, transform.quality), wanted.media_type, output)
+    size = pixels.size_of(frames.first)
+    return Encoded(encode(frames, wanted, transform.quality), wanted.media_type, size)
 
 
 def prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from micropic.domain.model import Box, Format, Transform
-from micropic.imaging import engine
-from micropic.imaging.encoders import encode
-from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import Limits
-from micropic.imaging.pixels import Pixels
+from micropic.domain import geometry
+from micropic.domain.model import Box, Size
+from micropic.imaging.pixels import Pixels, resample, size_of
 from micropic.imaging.saliency import Map, saliency
 
-_QUALITY = 85
-_DIMMED = 0.25
+_LONGEST_SIDE = 1280
+"""Of a drawing, in pixels."""
+_DIMMED = 0.35
 """What is left of the light where nothing stands out."""
 _OUTSIDE = 0.5
 """What is left of the light outside the cut."""
 _FRAME = (255, 220, 0)
 
 
-def explain(data: bytes | memoryview, transform: Transform) -> bytes:
-    """Draw the whole picture as a JPEG: bright what stands out, and framed what `fill` keeps.
+def drawing(pixels: Pixels, box: Box) -> Pixels:
+    """Draw the whole picture: bright what stands out, and framed the `box` that is kept.
 
-    Raises what `engine.render` raises.
+    `pixels` are three channels. The drawing is made smaller where a side is longer than 1280.
     """
-    _, frames, output = engine.prepare(data, transform, Limits())
-    pixels = engine.opaque(frames.first, transform)
-    drawing = drawn(pixels, saliency(pixels), engine.place(frames.first, output, transform))
-    return encode(Frames((drawing,)), Format.JPEG, _QUALITY)
+    before = size_of(pixels)
+    after = geometry.fit_size(before, Size(_LONGEST_SIDE, _LONGEST_SIDE))
+    return drawn(resample(pixels, after), saliency(pixels), _scaled(box, before, after))
 
 
 def drawn(pixels: Pixels, salient: Map, box: Box) -> Pixels:
@@ -40,9 +37,16 @@ def drawn(pixels: Pixels, salient: Map, box: Box) -> Pixels:
     inside = np.full((height, width), _OUTSIDE, np.float32)
     inside[_rows(box), _columns(box)] = 1
     lit = pixels * (light[np.ix_(rows, columns)] * inside)[..., None]
-    drawing: Pixels = lit.astype(np.uint8)
-    _frame(drawing, box, thickness=max(1, min(height, width) // 150))
-    return drawing
+    result: Pixels = lit.astype(np.uint8)
+    _frame(result, box, thickness=max(1, min(height, width) // 150))
+    return result
+
+
+def _scaled(box: Box, before: Size, after: Size) -> Box:
+    """Give the box's place in a picture that was brought from one size to another."""
+    left, right = (x * after.width // before.width for x in (box.left, box.left + box.width))
+    top, bottom = (y * after.height // before.height for y in (box.top, box.top + box.height))
+    return Box(left, top, max(1, right - left), max(1, bottom - top))
 
 
 def _rows(box: Box) -> slice:
@@ -53,7 +57,7 @@ def _columns(box: Box) -> slice:
     return slice(box.left, box.left + box.width)
 
 
-def _frame(drawing: Pixels, box: Box, thickness: int) -> None:
-    cut = drawing[_rows(box), _columns(box)]
+def _frame(picture: Pixels, box: Box, thickness: int) -> None:
+    cut = picture[_rows(box), _columns(box)]
     for side in (cut[:thickness], cut[-thickness:], cut[:, :thickness], cut[:, -thickness:]):
         side[:] = _FRAME

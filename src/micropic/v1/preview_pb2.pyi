@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SourceFacts(_message.Message):
-    __slots__ = ("etag", "last_modified", "cache_control", "expires", "date", "age", "vary", "sha256")
+    __slots__ = ("etag", "last_modified", "cache_control", "expires", "date", "age", "vary", "sha256", "length")
     ETAG_FIELD_NUMBER: _ClassVar[int]
     LAST_MODIFIED_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class SourceFacts(_message.Message):
     AGE_FIELD_NUMBER: _ClassVar[int]
     VARY_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
     etag: str
     last_modified: str
     cache_control: str
@@ -24,7 +25,8 @@ class SourceFacts(_message.Message):
     age: str
     vary: str
     sha256: str
-    def __init__(self, etag: _Optional[str] = ..., last_modified: _Optional[str] = ..., cache_control: _Optional[str] = ..., expires: _Optional[str] = ..., date: _Optional[str] = ..., age: _Optional[str] = ..., vary: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
+    length: int
+    def __init__(self, etag: _Optional[str] = ..., last_modified: _Optional[str] = ..., cache_control: _Optional[str] = ..., expires: _Optional[str] = ..., date: _Optional[str] = ..., age: _Optional[str] = ..., vary: _Optional[str] = ..., sha256: _Optional[str] = ..., length: _Optional[int] = ...) -> None: ...
 
 class Preview(_message.Message):
     __slots__ = ("body", "media_type", "stored_at", "source", "timing", "etag", "lifetime", "variant")

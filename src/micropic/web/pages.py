@@ -9,28 +9,33 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _FOLDER = files("micropic.web") / "static"
-_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/static/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/static/page.js": ("page.js", "text/javascript; charset=utf-8"),
+_MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
 }
 _HEADERS = {
     "Cache-Control": "public, max-age=300",
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
 def page_routes() -> list[Route]:
-    """Give the routes of the page, its style and its script."""
-    return [_route(path, *what) for path, what in _FILES.items()]
+    """Give the routes of the page, its style and its scripts."""
+    names = [file.name for file in _FOLDER.iterdir()]
+    return [_route("/", "index.html"), *(_route(f"/static/{name}", name) for name in names)]
 
 
-def _route(path: str, name: str, media_type: str) -> Route:
+def _route(path: str, name: str) -> Route:
     content = (_FOLDER / name).read_bytes()
+    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
 
     async def endpoint(_: Request) -> Response:
         return Response(content, media_type=media_type, headers=_HEADERS)

@@ -96,6 +96,8 @@ def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:
         (b"cache-control", _cache_control(preview, private=request.private)),
         (b"cache-status", _cache_status(preview, left)),
     ]
+    if length := preview.source.length:
+        fields.append((b"x-origin-content-length", b"%d" % length))
     age, provenance = int(max(0, now - preview.stored_at)), preview.provenance
     if age or provenance.cache is CacheResult.HIT:
         fields.append((b"age", b"%d" % age))

@@ -129,7 +129,8 @@ async def serve_previews(
     """Answer on both ports until the service is told to stop; a purge is for all `caches`."""
     options = _proxy_options(settings)
     purging = Purging(settings.proxy.purge_token, options.grammar, caches)
-    routes = [*page_routes(), *purging.routes(), *health_routes(health)]
+    page = page_routes() if settings.proxy.playground else []
+    routes = [*page, *purging.routes(), *health_routes(health)]
     proxy = Listener(sockets[0], ProxyApp(previewer, purging, options, routes))
     watched = Listener(sockets[1], routed(watch_routes(health)))
     _announce(settings, proxy, watched)
@@ -180,6 +181,7 @@ def _grammar(settings: Settings) -> Grammar:
             avif_quality=settings.previewer.avif_quality,
             max_side=settings.proxy.max_side,
             faces=extras.has_faces(),
+            explain=settings.proxy.playground,
         ),
         default_scheme=Scheme(settings.source.default_scheme),
     )

@@ -1,47 +1,118 @@
+/** The page: when something changes, ask for the preview and show it. */
+
+import { originalPath, previewPath, snippets } from "./address.js";
+import { compare } from "./compare.js";
+import { onCopy } from "./copy.js";
+import { onAddress } from "./incoming.js";
+import { busy, place, show, showNumbers, showProblem } from "./result.js";
+import { ask } from "./service.js";
+
 const byId = (id) => document.getElementById(id);
 const form = byId("form");
-const preview = byId("preview");
-const status = byId("status");
+const comparison = byId("compare");
+let underWay = new AbortController();
 
-/** Give the path of the preview that the form describes; its source percent-encoded as a whole. */
-function path() {
-  const { mode, width, height, gravity, source } = Object.fromEntries(new FormData(form));
-  const written = source.trim();
-  const whole = /^(https?:|sample:)/i.test(written) ? written : `http://${written}`;
-  const address = whole.startsWith("sample:") ? whole : encodeURIComponent(whole);
-  return `/${mode}/${width}/${height}/g=${gravity}/${address}`;
+/** Run the whole of it; whatever was under way is given up. */
+async function refresh() {
+  underWay.abort();
+  underWay = new AbortController();
+  const { signal } = underWay;
+  if (!form.reportValidity()) return;
+  const values = Object.fromEntries(new FormData(form));
+  busy(true);
+  try {
+    const answer = await ask(previewPath(values), signal);
+    await show(answer, values.source);
+    showNumbers(answer);
+    for (const [id, text] of Object.entries(snippets(values, document.baseURI))) {
+      byId(id).textContent = text;
+    }
+    if (!/; hit/.test(answer.cacheStatus)) {
+      showNumbers(answer, await ask(previewPath(values), signal));
+    }
+    await showOriginal(values, signal);
+    await showComparison(values, signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    showProblem(error);
+  }
+  if (!signal.aborted) busy(false);
 }
 
-async function show() {
-  const address = path();
-  status.textContent = "Fetching…";
-  const started = performance.now();
+async function showOriginal(values, signal) {
+  const drawn = byId("explain").checked;
+  const remark = drawn ? ", bright what stands out, framed what is kept" : "";
   try {
-    const response = await fetch(address);
-    const body = await response.blob();
-    if (!response.ok) {
-      const problem = JSON.parse(await body.text());
-      throw new Error(`${problem.status} ${problem.title}: ${problem.detail}`);
-    }
-    const milliseconds = Math.round(performance.now() - started);
-    URL.revokeObjectURL(preview.src);
-    preview.src = URL.createObjectURL(body);
-    preview.alt = `Preview of ${byId("source").value}`;
-    await preview.decode();
-    const size = `${preview.naturalWidth} × ${preview.naturalHeight}`;
-    const cache = response.headers.get("Cache-Status");
-    status.textContent = `${size}, ${body.size} bytes, ${milliseconds} ms, ${cache}`;
-    byId("link").href = address;
-    byId("link").textContent = new URL(address, location.href).href;
-    preview.hidden = byId("address").hidden = false;
+    const answer = await ask(originalPath(values, drawn), signal);
+    await place(byId("original"), answer, `The original, ${values.source}${remark}`);
+    showOnly("original");
   } catch (error) {
-    status.textContent = error.message;
-    preview.hidden = byId("address").hidden = true;
+    // The operator may allow the preview's size and not this one.
+    if (signal.aborted) throw error;
+    byId("no-original").textContent = error.message;
+    showOnly("no-original");
   }
+}
+
+function showOnly(shown) {
+  for (const id of ["original", "no-original"]) byId(id).hidden = id !== shown;
+}
+
+async function showComparison(values, signal) {
+  if (comparison.open) await compare(byId("cells"), values, choose, signal);
+}
+
+function choose(f, q) {
+  form.elements.f.value = f;
+  form.elements.q.value = q;
+  settle();
+  refresh();
+}
+
+function take(address) {
+  form.elements.source.value = address;
+  refresh();
+}
+
+/** Bring the controls into line with each other. */
+function settle() {
+  const { mode, g } = form.elements;
+  byId("gravity").disabled = mode.value !== "fill";
+  byId("point").hidden = g.value !== "point";
+  byId("bg").disabled = !byId("with-background").checked;
+  for (const range of form.querySelectorAll("input[type=range]")) {
+    const said = Number(range.value) ? range.value : range.dataset.zero;
+    form.querySelector(`[data-for=${range.id}]`).textContent = said;
+    range.setAttribute("aria-valuetext", said);
+  }
+}
+
+/** Keep the part of the original that was clicked. */
+function keepAround(event) {
+  const { left, top, width, height } = event.target.getBoundingClientRect();
+  const share = (distance, length) => Math.min(1, Math.max(0, distance / length)).toFixed(2);
+  form.elements.mode.value = "fill";
+  form.elements.g.value = "point";
+  form.elements.x.value = share(event.clientX - left, width);
+  form.elements.y.value = share(event.clientY - top, height);
+  settle();
+  refresh();
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  show();
+  refresh();
 });
-show();
+form.addEventListener("input", settle);
+form.addEventListener("change", refresh);
+byId("explain").addEventListener("change", refresh);
+byId("original").addEventListener("click", keepAround);
+comparison.addEventListener("toggle", () => comparison.open && refresh());
+byId("gallery").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) take(button.dataset.source);
+});
+onAddress(take);
+onCopy((text) => { byId("status").textContent = text; });
+settle();
+refresh();
