@@ -57,6 +57,7 @@ def renderer(settings: Settings) -> RenderSlots:
         SlotOptions(
             timeout=render.timeout,
             max_memory=render.max_memory,
+            sandbox=render.sandbox,
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
