@@ -159,7 +159,7 @@ class RenderProcess(asyncio.Protocol):
         except TimeoutError:
             self.kill()
             msg = f"The picture could not be rendered within {max(timeout, 0):.1f} s."
-            raise RenderTimeout(msg) from None
+            raise RenderTimeout(msg, timeout) from None
         if "error" in reply:
             raise from_wire(reply["error"])
         return reply["media_type"], preview
