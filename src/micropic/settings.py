@@ -136,9 +136,9 @@ _Quality = Annotated[int, Field(ge=1, le=100), Allowed("a whole number from 1 to
 _Seconds = Annotated[float, Field(gt=0, le=3600), Allowed("seconds, more than 0 and up to 3600")]
 _Age = Annotated[float, Field(ge=0, le=31_536_000), Allowed("seconds, up to a year")]
 _Share = Annotated[float, Field(ge=0, le=0.9), Allowed("a number from 0 to 0.9")]
+_Switch = Annotated[bool, Allowed("on or off")]
 _Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
 _Text = Annotated[str, Allowed("text")]
-_Switch = Annotated[bool, Allowed("true or false")]
 _Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
@@ -289,6 +289,10 @@ class RenderSettings(_Section):
         100, description="frames that are kept of an animation; what comes after is left out"
     )
     max_memory: _Bytes = Field(ByteSize(1024**3), description="address space of a render process")
+    sandbox: _Switch = Field(
+        True,  # noqa: FBT003 # the default
+        description="whether render processes lack network, files and commands (docs/sandbox.md)",
+    )
 
 
 class PreviewerSettings(_Section):
@@ -523,10 +527,10 @@ def _explain(error: ValidationError, given: _Layer) -> str:
 
 def _shown(value: object) -> str:
     """Write a default the way it would be given."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, ByteSize):
         return value.human_readable().replace(".0", "")
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
-    if isinstance(value, bool):
-        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -27,6 +27,7 @@ _STATUS = {
     "render_crashed": 422,
     "too_much_memory": 413,
     "render_timeout": 504,
+    "quarantined": 422,
     "overloaded": 503,
     "not_cached": 504,
     "timeout": 504,

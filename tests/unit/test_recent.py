@@ -17,6 +17,14 @@ def test_the_oldest_goes_first_and_a_new_one_takes_its_place() -> None:
     assert [recent.get(key, 100) for key in "abc"] == [2, None, 3]
 
 
+def test_those_are_forgotten_that_are_named() -> None:
+    recent: Recent[int] = Recent(10, 3)
+    for number, key in enumerate("abc"):
+        recent.add(key, number, 100)
+    recent.forget_those(lambda key: key in "ac")
+    assert [recent.get(key, 100) for key in "abc"] == [None, 1, None]
+
+
 def test_what_is_forgotten_is_not_remembered() -> None:
     recent: Recent[int] = Recent(10, 2)
     recent.add("a", 1, 100)

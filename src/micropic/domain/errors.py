@@ -18,6 +18,7 @@ MicropicError
 ├── RenderCrashed         the render process died
 ├── TooMuchMemory         the render ran out of memory
 ├── RenderTimeout         the render took too long
+├── Quarantined           the picture has crashed or hung the renderer too often
 ├── Overloaded            too much work is waiting
 ├── NotCached             only what is kept was asked for, and it is not
 └── DeadlineExceeded      the time of the whole request is up
@@ -160,9 +161,22 @@ class TooMuchMemory(MicropicError):
 
 
 class RenderTimeout(MicropicError):
-    """The render took longer than `render.timeout`, or than the request had left."""
+    """The render took longer than `render.timeout`, or than the request had left.
+
+    Which `seconds` it had is known in the process that gave them, and not beyond.
+    """
 
     code = "render_timeout"
+
+    def __init__(self, detail: str, seconds: float = 0.0) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
+class Quarantined(MicropicError):
+    """The picture has crashed or hung a render process three times of late."""
+
+    code = "quarantined"
 
 
 class Overloaded(MicropicError):

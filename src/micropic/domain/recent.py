@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -31,3 +32,8 @@ class Recent(Generic[V]):
     def forget(self, key: str) -> None:
         """Forget what is remembered of `key`, if anything is."""
         self._values.pop(key, None)
+
+    def forget_those(self, which: Callable[[str], bool]) -> None:
+        """Forget what is remembered of the keys for which `which` is true."""
+        for key in [key for key in self._values if which(key)]:
+            del self._values[key]

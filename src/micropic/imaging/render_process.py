@@ -4,8 +4,9 @@ It is started by exec, with one end of a socket pair for control and a memory fi
 Control is one JSON object a line:
 
 ```
-process -> us   {"ready": true}                                     once, after its start
-us -> process   {"transform": "fill/300/200/f=jpeg+png,g=smart,q=80", "length": 351588}
+process -> us   {"ready": true, "sandbox": {...}}                   once, after its start
+us -> process   {"transform": "fill/300/200/f=jpeg+png,g=smart,q=80", "length": 351588,
+                 "seconds": 4.9}
 process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview, in its place
              or {"error": {"code": "broken_image", "detail": "..."}}
 ```
@@ -56,6 +57,8 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYT
 """What a render process sees of the environment, by prefix: no secret of the service's."""
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1"}
 """There are as many processes as can be of use: none is to have threads of its own."""
+_NO_SCRATCH = {"VIPS_DISC_THRESHOLD": "1000g"}
+"""Else libvips writes what takes more than 100 MB to a file, which it may not."""
 
 _Reply = tuple[dict[str, Any], bytes]
 """A line from a process, and the preview that it speaks of (empty if it speaks of none)."""
@@ -75,11 +78,13 @@ class RenderProcess(asyncio.Protocol):
         self._process: asyncio.subprocess.Process
         self._killed = False
         self.gone: asyncio.Future[None] = loop.create_future()
+        self.sandbox: dict[str, list[str]]
+        """What holds it (`sandbox.Sandbox`): what is `active`, and what is `missing`."""
         self.said = ""
         """Once it is gone: its last words."""
 
     @classmethod
-    async def start(cls, max_memory: int, limits: Limits) -> RenderProcess:
+    async def start(cls, max_memory: int, limits: Limits, *, sandbox: bool = True) -> RenderProcess:
         """Start a process and wait until it takes pictures; `max_memory` in bytes.
 
         Raises:
@@ -92,13 +97,15 @@ class RenderProcess(asyncio.Protocol):
         words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
         process = cls(body, words)
         try:
-            arguments = (theirs.fileno(), body, max_memory, json.dumps(asdict(limits)))
+            options = {"max_memory": max_memory, "limits": asdict(limits), "sandbox": sandbox}
+            arguments = (theirs.fileno(), body, json.dumps(options))
             process._process = await asyncio.create_subprocess_exec(  # its own class
                 sys.executable,
                 *("-P", "-m", "micropic.imaging.worker", *map(str, arguments)),
                 pass_fds=(theirs.fileno(), body),
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
+                stdout=words,
                 stderr=words,
                 start_new_session=True,  # a Ctrl-C in the terminal is for the service, not for it
             )
@@ -112,7 +119,7 @@ class RenderProcess(asyncio.Protocol):
         await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                await process._reply
+                process.sandbox = (await process._reply)[0]["sandbox"]
         except (TimeoutError, RenderCrashed, TooMuchMemory) as error:
             await process.stop()
             msg = f"a render process ended, or hung, at its start: {process.said}"
@@ -132,12 +139,16 @@ class RenderProcess(asyncio.Protocol):
         """Tell whether it can be given a picture."""
         return not (self._killed or self.gone.done())
 
-    def send(self, body: bytes | bytearray, transform: Transform) -> None:
-        """Hand a picture over."""
+    def send(self, body: bytes | bytearray, transform: Transform, seconds: float) -> None:
+        """Hand a picture over; `seconds` are what it is given for it."""
         self._reply = asyncio.get_running_loop().create_future()
         self._used = len(body)
         memory_file.write(self._body, body)
-        request = {"transform": urls.build_transform(transform), "length": len(body)}
+        request = {
+            "transform": urls.build_transform(transform),
+            "length": len(body),
+            "seconds": seconds,
+        }
         self._transport.write(json.dumps(request).encode() + b"\n")
 
     async def receive(self, timeout: float) -> tuple[str, bytes]:
@@ -148,7 +159,7 @@ class RenderProcess(asyncio.Protocol):
         except TimeoutError:
             self.kill()
             msg = f"The picture could not be rendered within {max(timeout, 0):.1f} s."
-            raise RenderTimeout(msg) from None
+            raise RenderTimeout(msg, timeout) from None
         if "error" in reply:
             raise from_wire(reply["error"])
         return reply["media_type"], preview
@@ -217,4 +228,4 @@ def _end(said: str) -> MicropicError:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
-    return kept | ONE_THREAD
+    return kept | ONE_THREAD | _NO_SCRATCH

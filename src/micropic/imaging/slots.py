@@ -35,6 +35,8 @@ class SlotOptions:
     max_memory: int = 1024**3
     """Bytes of address space."""
     limits: Limits = field(default_factory=Limits)
+    sandbox: bool = True
+    """Whether the kernel is to keep the processes from all but their work."""
 
 
 class RenderSlots:
@@ -53,6 +55,8 @@ class RenderSlots:
         for process in first:
             self._take_in(process)
             self._keepers.append(asyncio.create_task(self._keep(process)))
+        if missing := {lack for process in first for lack in process.sandbox["missing"]}:
+            log.warning("render_sandbox_incomplete", missing=sorted(missing))
         return self
 
     async def __aexit__(
@@ -85,8 +89,8 @@ class RenderSlots:
         process = await self._free_process(deadline)
         started = time.monotonic()
         # Nothing is awaited between the choice and this: the process cannot be lost on the way.
-        process.send(body, transform)
         timeout = min(self._options.timeout, deadline - started)
+        process.send(body, transform, timeout)
         job = asyncio.create_task(self._finish(process, timeout))
         self._jobs.add(job)
         job.add_done_callback(self._settle)
@@ -137,7 +141,10 @@ class RenderSlots:
             self._take_in(process)
 
     async def _start(self) -> RenderProcess:
-        return await RenderProcess.start(self._options.max_memory, self._options.limits)
+        options = self._options
+        return await RenderProcess.start(
+            options.max_memory, options.limits, sandbox=options.sandbox
+        )
 
     async def _start_again(self) -> RenderProcess:
         backoff = 0.1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import resource
 from collections.abc import Iterator
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ def confine() -> None:
     for name in _ALLOWED:
         pyvips.operation_block_set(name, False)  # noqa: FBT003
     pyvips.cache_set_max(0)
+    _statm()
 
 
 def decode(data: bytes | memoryview, picture: Picture, whole: Size) -> Pixels:
@@ -202,5 +204,11 @@ def _memory_left() -> float:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return math.inf
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(os.pread(_statm(), 100, 0).split()[0])
     return limit - pages * resource.getpagesize()
+
+
+@cache
+def _statm() -> int:
+    """Open what tells the address space in use, before the sandbox closes."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)

@@ -1,49 +1,44 @@
 """The render process: one picture at a time, from a file in memory, until its socket closes.
 
 Run by `render_process.py`, which describes the protocol, as
-`python -m micropic.imaging.worker CONTROL_FD BODY_FD MAX_MEMORY LIMITS`, the last as JSON.
+`python -m micropic.imaging.worker CONTROL_FD BODY_FD OPTIONS`, the last as JSON.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import mmap
-import resource
-import signal
-import socket
+import os
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from micropic.domain import urls
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Transform
-from micropic.imaging import engine, memory_file, vips
+from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
 
-_PR_SET_PDEATHSIG = 1
+
+def serve(control: int, body: int, limits: Limits, held: sandbox.Sandbox) -> None:
+    """Answer requests until the other end closes.
+
+    The socket is read and written like a file: in the sandbox there are no calls for sockets.
+    """
+    _say(control, {"ready": True, "sandbox": asdict(held)})
+    with open(control, "rb") as lines:
+        for line in lines:
+            _say(control, _answer(json.loads(line), body, limits))
 
 
-def confine(max_memory: int) -> None:
-    """Bound what a picture can make this process do; `max_memory` is address space in bytes."""
-    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    vips.confine()
-
-
-def serve(control: socket.socket, body: int, limits: Limits) -> None:
-    """Answer requests until the other end closes."""
-    lines = control.makefile("rb")
-    control.sendall(b'{"ready": true}\n')
-    for line in lines:
-        reply = _answer(json.loads(line), body, limits)
-        control.sendall(json.dumps(reply).encode() + b"\n")
+def _say(control: int, what: dict[str, Any]) -> None:
+    os.write(control, json.dumps(what).encode() + b"\n")
 
 
 def _answer(request: dict[str, Any], body: int, limits: Limits) -> dict[str, Any]:
     transform = urls.parse_transform(request["transform"])
+    sandbox.allow_time(request["seconds"])
     try:
         preview = _render(body, request["length"], transform, limits)
     except MicropicError as error:
@@ -62,11 +57,13 @@ def _render(body: int, length: int, transform: Transform, limits: Limits) -> eng
 
 def main() -> None:
     """Take over the descriptors named on the command line."""
-    control, body, max_memory = map(int, sys.argv[1:4])
-    limits = Limits(**json.loads(sys.argv[4]))
-    confine(max_memory)
+    control, body = map(int, sys.argv[1:3])
+    options = json.loads(sys.argv[3])
+    sandbox.bound(options["max_memory"])
+    vips.confine()
+    held = sandbox.confine() if options["sandbox"] else sandbox.Sandbox()
     gc.freeze()  # the modules last as long as the process: no need to look at them again
-    serve(socket.socket(fileno=control), body, limits)
+    serve(control, body, Limits(**options["limits"]), held)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.RenderCrashed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RenderTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.Quarantined: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,

@@ -26,6 +26,7 @@ from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.only_if_cached import OnlyIfCached
+from micropic.pipeline.quarantine import Quarantine, Strikes
 from micropic.pipeline.stale import StaleIfError, StaleWhileRevalidate
 from micropic.ports import Cache, Previewer, Purgeable, Source
 from micropic.services.health import Health, health_routes, watch_routes
@@ -59,6 +60,7 @@ def renderer(settings: Settings) -> RenderSlots:
         SlotOptions(
             timeout=render.timeout,
             max_memory=render.max_memory,
+            sandbox=render.sandbox,
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
@@ -66,6 +68,13 @@ def renderer(settings: Settings) -> RenderSlots:
             ),
         ),
     )
+
+
+def quarantine(settings: Settings, strikes: Strikes, inner: Previewer) -> Quarantine:
+    """Refuse what ends one render process after the other."""
+    # Part of a request's time goes to its source: a render that hangs has rarely had it all.
+    patience = min(settings.render.timeout, settings.proxy.timeout) / 2
+    return Quarantine(strikes, patience, inner)
 
 
 def slots(settings: Settings) -> int:

@@ -16,6 +16,7 @@ from micropic.pipeline.discarding import Discarding
 from micropic.pipeline.leasing import LeaseKeeping, Leasing
 from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.paced import Paced
+from micropic.pipeline.quarantine import Strikes
 from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.ports import Previewer
 from micropic.services.cache import CacheServer
@@ -69,10 +70,11 @@ async def run_previewer(settings: Settings) -> None:
         fetching = Fetching(await common.source(settings, stack), common.policy(settings))
         cache = await stack.enter_async_context(_shared_cache(settings))
         sources = _sources(settings, cache, fetching)
-        local = Recall(cache, Discarding(cache, Local(sources, renderer)))
+        strikes = Strikes()
+        local = common.quarantine(settings, strikes, Local(sources, renderer))
         previewer: Previewer = PrivateBypass(
-            shared=LeaseKeeping(cache, local),
-            private=Local(fetching, renderer),
+            shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, local))),
+            private=common.quarantine(settings, strikes, Local(fetching, renderer)),
         )
         if settings.previewer.max_rate:
             previewer = Paced(settings.previewer.max_rate, previewer)

@@ -10,6 +10,7 @@ from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.discarding import Discarding
 from micropic.pipeline.local import Fetching, Local
+from micropic.pipeline.quarantine import Strikes
 from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.ports import Previewer
 from micropic.services.health import Health
@@ -32,17 +33,23 @@ async def run_embedded(settings: Settings) -> None:
         renderer = await stack.enter_async_context(common.renderer(settings))
         opened, memory = await open_cache(settings, stack), common.memory_cache(settings)
         fetching = Fetching(await common.source(settings, stack), common.policy(settings))
-        local = Local(_sources(settings, opened, fetching), renderer)
+        strikes = Strikes()
+        local = common.quarantine(
+            settings, strikes, Local(_sources(settings, opened, fetching), renderer)
+        )
         gate = Gate(settings.proxy.max_in_flight)
         made = Admission(gate, Discarding(opened.cache, local))
         shared = _shared(settings, opened, made)
         previewer = PrivateBypass(
             shared=shared if opened.in_memory else common.in_memory(memory, shared),
-            private=Admission(gate, Local(fetching, renderer)),
+            private=Admission(
+                gate, common.quarantine(settings, strikes, Local(fetching, renderer))
+            ),
         )
         helpful = {"cache": opened.trouble} if opened.trouble else {}
         health = Health({"renderer": lambda: renderer.ready}, helpful, opened.usage)
-        await common.serve_previews(settings, sockets, previewer, health, (opened.cache, memory))
+        caches = opened.cache, memory, strikes
+        await common.serve_previews(settings, sockets, previewer, health, caches)
 
 
 def _shared(settings: Settings, opened: OpenCache, inner: Previewer) -> Previewer:
