@@ -117,12 +117,12 @@ compose-check: $(VENV)/development ## build, start, test, scale and stop the con
 	scripts/compose_check
 
 lock: $(VENV)/development ## renew the lock files
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements/runtime.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces \
 		--constraint requirements/runtime.txt -o requirements/faces.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 		--no-header --python-version 3.11 --upgrade pyproject.toml --extra redis --extra s3 --group dev \
 		-o requirements/development.txt
 
