@@ -13,7 +13,7 @@ CHROMIUM := /usr/bin/chromium
 export PKG_CONFIG_LIBDIR := /nonexistent
 
 .PHONY: help serve test lint bench bench-distributed scale-demo lock docs gen warm wheel wheel-check clean
-.PHONY: build run down scale-up scale-down push kube-up kube-down compose-check
+.PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,7 +76,11 @@ export IMAGE ?= micropic:latest
 export BUILDAH_FORMAT := docker
 
 build: ## build the container image IMAGE
-	$(ENGINE) build --file deploy/docker/Dockerfile --tag $(IMAGE) .
+	$(ENGINE) build $(BUILD_FLAGS) --file deploy/docker/Dockerfile --tag $(IMAGE) .
+
+# Whatever else there is to say to compose, for scripts/compose_check.
+compose:
+	@$(COMPOSE) $(ARGS)
 
 push: ## push the image, such as IMAGE=registry.example.com/micropic:0.1.0
 	$(ENGINE) push $(IMAGE)
@@ -95,14 +99,17 @@ for service in previewer proxy; do \
 done
 endef
 
-down: ## stop the containers; the volumes with the cache stay
-	$(COMPOSE) down
+down: scale-down ## stop the containers; the volumes with the cache stay
+	$(COMPOSE) down $(DOWN_FLAGS)
 
 scale-up: ## run five previewers
 	$(COMPOSE) up --detach --no-recreate --scale previewer=5
 
+# By their names: podman-compose only ever adds.
 scale-down: ## run one previewer again
-	$(COMPOSE) up --detach --no-recreate --scale previewer=1
+	@more=$$($(ENGINE) ps --all --format '{{.Names}}' | \
+		grep '^$(or $(COMPOSE_PROJECT_NAME),micropic)[-_]previewer[-_]' | grep -v '[-_]1$$' || true); \
+	[ -z "$$more" ] || { $(ENGINE) stop --time 30 $$more && $(ENGINE) rm $$more; }
 
 kube-up: ## start it in a Kubernetes cluster, by OVERLAY (minikube or production)
 	$(KUBECTL) apply --kustomize deploy/kubernetes/overlays/$(OVERLAY)

@@ -265,7 +265,9 @@ def test_the_image_runs_what_there_is() -> None:
     check = json.loads(told["HEALTHCHECK"].partition("CMD ")[2])
     assert check[-1] == f"http://127.0.0.1:{HEALTH_PORT}/readyz"
     environment = dict(re.findall(r"([A-Z_]+)=(\S+)", told["ENV"]))
-    assert environment["CACHE_DIRNAME"] == told["VOLUME"]
+    assert f"-o {told['USER'].partition(':')[0]} " in told["RUN"]
+    for directory in (told["RUN"].split()[-1], COMPOSE["services"]["cache"]["volumes"][0][6:]):
+        assert directory == environment["CACHE_DIRNAME"]
 
 
 def test_no_secret_is_kept_but_that_of_a_cluster_of_ones_own() -> None:
