@@ -13,6 +13,7 @@ CHROMIUM := /usr/bin/chromium
 export PKG_CONFIG_LIBDIR := /nonexistent
 
 .PHONY: help serve test lint bench bench-distributed scale-demo lock docs gen warm wheel wheel-check clean
+.PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,13 +66,70 @@ wheel-check: $(BIN)/python ## try the wheel in an environment of its own
 	build/wheel-check/bin/micropic --version
 	build/wheel-check/bin/micropic render src/micropic/samples/cat.jpg --size 30x20 -o build/wheel-check/cat.jpg
 
+# Docker if it runs here, else podman; looked for by those targets alone that need one.
+ENGINE ?= $(or $(shell for each in docker podman; do $$each info >/dev/null 2>&1 && echo $$each && break; done),$(error It takes docker or podman, and none runs here))
+COMPOSE ?= $(if $(filter podman,$(notdir $(ENGINE))),podman-compose,$(ENGINE) compose) --file deploy/compose.yaml
+KUBECTL ?= $(or $(shell command -v kubectl),$(error It takes kubectl, which is not installed))
+OVERLAY ?= minikube
+export IMAGE ?= micropic:latest
+# What podman leaves out otherwise: the health check.
+export BUILDAH_FORMAT := docker
+
+build: ## build the container image IMAGE
+	$(ENGINE) build $(BUILD_FLAGS) --file deploy/docker/Dockerfile --tag $(IMAGE) .
+
+# Whatever else there is to say to compose, for scripts/compose_check.
+compose:
+	@$(COMPOSE) $(ARGS)
+
+push: ## push the image, such as IMAGE=registry.example.com/micropic:0.1.0
+	$(ENGINE) push $(IMAGE)
+
+run: build ## start the distributed shape in containers, and wait until it is ready
+	$(COMPOSE) up --detach
+	@$(WAIT_UNTIL_READY)
+	@echo "Try http://localhost:$${PORT:-8080}/fill/300/200/pictures:8080/cat.jpg"
+
+# Of those that ask of each other, the last ones; podman-compose starts all at once.
+define WAIT_UNTIL_READY
+for service in previewer proxy; do \
+	timeout 120 $(SHELL) -c 'until $(COMPOSE) exec -T '$$service' \
+		python -m micropic.ready http://127.0.0.1:8000/readyz >/dev/null 2>&1; do sleep 1; done' || \
+	{ echo "$$service is not ready after 120 s: $(COMPOSE) logs $$service" >&2; exit 1; }; \
+done
+endef
+
+down: scale-down ## stop the containers; the volumes with the cache stay
+	$(COMPOSE) down $(DOWN_FLAGS)
+
+scale-up: ## run five previewers
+	$(COMPOSE) up --detach --no-recreate --scale previewer=5
+
+# By their names: podman-compose only ever adds.
+scale-down: ## run one previewer again
+	@more=$$($(ENGINE) ps --all --format '{{.Names}}' | \
+		grep '^$(or $(COMPOSE_PROJECT_NAME),micropic)[-_]previewer[-_]' | grep -v '[-_]1$$' || true); \
+	[ -z "$$more" ] || { $(ENGINE) stop --time 30 $$more && $(ENGINE) rm $$more; }
+
+kube-up: ## start it in a Kubernetes cluster, by OVERLAY (minikube or production)
+	$(KUBECTL) apply --kustomize deploy/kubernetes/overlays/$(OVERLAY)
+	for what in statefulset/rabbitmq statefulset/cache deployment/previewer deployment/proxy; do \
+		$(KUBECTL) --namespace micropic rollout status --timeout 300s $$what; \
+	done
+
+kube-down: ## take it out of the cluster again, with its volumes
+	$(KUBECTL) delete --ignore-not-found --kustomize deploy/kubernetes/overlays/$(OVERLAY)
+
+compose-check: $(VENV)/development ## build, start, test, scale and stop the containers
+	scripts/compose_check
+
 lock: $(VENV)/development ## renew the lock files
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements/runtime.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces \
 		--constraint requirements/runtime.txt -o requirements/faces.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 		--no-header --python-version 3.11 --upgrade pyproject.toml --extra redis --extra s3 --group dev \
 		-o requirements/development.txt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis_server import RedisServer, StartRedis
 from tests.support.s3_server import S3Server
 from tests.support.service import Service, StartService
-from tests.support.shape import Shape
+from tests.support.shape import DEPLOYED_PORT, SHAPES, Deployed, Shape
 from tests.support.shared_cache import SharedCache, StartSharedCache
 
 
@@ -87,12 +88,29 @@ def start_shared_cache(tmp_path: Path) -> Iterator[StartSharedCache]:
         yield start
 
 
-@pytest.fixture(params=["embedded", "distributed"])
+@pytest.fixture
+def deployed() -> Deployed:
+    """Give the service that runs already."""
+    return Deployed(int(os.environ[DEPLOYED_PORT]))
+
+
+@pytest.fixture
+def start_deployed() -> StartService:
+    """Start nothing: a service that runs already keeps its settings."""
+
+    def start(**settings: str) -> Service:
+        pytest.skip(f"it takes a service with {settings}")
+
+    return start
+
+
+@pytest.fixture(params=SHAPES)
 def shape(request: pytest.FixtureRequest) -> Shape:
     """Give each shape in turn."""
     shared, start = {
         "embedded": ("service", "start_service"),
         "distributed": ("cluster", "start_cluster"),
+        "deployed": ("deployed", "start_deployed"),
     }[request.param]
     return Shape(lambda: request.getfixturevalue(shared), request.getfixturevalue(start))
 

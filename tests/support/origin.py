@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Self
 
+_HOST = os.environ.get("TEST_ORIGIN_HOST", "127.0.0.1")
+"""Where the services can reach it: those in containers have a loopback of their own."""
 _TRICKLE_PAUSE = 0.02
 _TURNS = 5
 """Of the event loop."""
@@ -75,7 +78,7 @@ def redirect(location: str, status: int = 302) -> Reply:
 class Origin:
     """One server on one address, in a thread with an event loop of its own."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = _HOST) -> None:
         self.host = host
         self.port = 0
         self.requests: list[Received] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,18 @@ import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.service import Service, StartService
+
+DEPLOYED_PORT = "TEST_DEPLOYED_PORT"
+"""Names the variable with the port of a service that runs already (scripts/compose_check)."""
+SHAPES = ["deployed"] if DEPLOYED_PORT in os.environ else ["embedded", "distributed"]
+
+
+class Deployed(Service):
+    """A service that somebody else has started on this machine; all it does here is to answer."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(Path())
+        self.port = port
 
 
 @dataclass(frozen=True)
