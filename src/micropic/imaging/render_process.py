@@ -73,7 +73,8 @@ class RenderProcess(asyncio.Protocol):
         self._reply: asyncio.Future[_Reply] = loop.create_future()  # to its first word
         self._transport: asyncio.Transport
         self._process: asyncio.subprocess.Process
-        self._killed = False
+        self.killed = False
+        """Whether it was ended by us."""
         self.gone: asyncio.Future[None] = loop.create_future()
         self.said = ""
         """Once it is gone: its last words."""
@@ -130,7 +131,7 @@ class RenderProcess(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Tell whether it can be given a picture."""
-        return not (self._killed or self.gone.done())
+        return not (self.killed or self.gone.done())
 
     def send(self, body: bytes | bytearray, transform: Transform) -> None:
         """Hand a picture over."""
@@ -155,7 +156,7 @@ class RenderProcess(asyncio.Protocol):
 
     def kill(self) -> None:
         """End the process at once."""
-        self._killed = True
+        self.killed = True
         if self._process.returncode is None:
             self._process.kill()
 

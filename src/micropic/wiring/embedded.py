@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 
 from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.bypass import PrivateBypass
@@ -13,8 +14,9 @@ from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.ports import Previewer
 from micropic.services.health import Health
+from micropic.services.metrics import CACHE_FAULTS, Metrics
 from micropic.settings import Settings
-from micropic.wiring import common
+from micropic.wiring import common, watched
 from micropic.wiring.caches import OpenCache, open_cache
 
 
@@ -31,18 +33,29 @@ async def run_embedded(settings: Settings) -> None:
         sockets = common.proxy_sockets(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
         opened, memory = await open_cache(settings, stack), common.memory_cache(settings)
-        fetching = Fetching(await common.source(settings, stack), common.policy(settings))
-        local = Local(_sources(settings, opened, fetching), renderer)
+        metrics = Metrics("serve")
+        source = await common.source(settings, stack, metrics)
+        fetching = Fetching(source, common.policy(settings))
+        counted = common.counting(metrics)
+        local = counted(Local(_sources(settings, opened, fetching), renderer))
         gate = Gate(settings.proxy.max_in_flight)
         made = Admission(gate, Discarding(opened.cache, local))
         shared = _shared(settings, opened, made)
         previewer = PrivateBypass(
             shared=shared if opened.in_memory else common.in_memory(memory, shared),
-            private=Admission(gate, Local(fetching, renderer)),
+            private=Admission(gate, counted(Local(fetching, renderer))),
         )
         helpful = {"cache": opened.trouble} if opened.trouble else {}
+        if opened.faults:
+            metrics.number(CACHE_FAULTS, opened.faults)
+        watched.gate(metrics, gate)
+        watched.renderer(metrics, renderer)
+        watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
         health = Health({"renderer": lambda: renderer.ready}, helpful, opened.usage)
-        await common.serve_previews(settings, sockets, previewer, health, (opened.cache, memory))
+        caches = opened.cache, memory
+        await common.serve_previews(
+            settings, sockets, previewer, health=health, metrics=metrics, caches=caches
+        )
 
 
 def _shared(settings: Settings, opened: OpenCache, inner: Previewer) -> Previewer:
