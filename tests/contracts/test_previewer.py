@@ -34,6 +34,7 @@ from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.local import Fetching, Local
 from micropic.ports import Previewer
 from micropic.services.previewer import Worker
+from micropic.services.tallies import Jobs
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.rabbitmq import RabbitMQ
@@ -60,7 +61,7 @@ async def previewer(request: pytest.FixtureRequest, local: Previewer) -> AsyncIt
     rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
     broker = Broker(host="127.0.0.1", port=rabbitmq.port, queue="contract")
     async with AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(Worker(broker, local, prefetch=8))
+        worker = await stack.enter_async_context(Worker(broker, local, 8, Jobs()))
         distant = await stack.enter_async_context(AmqpPreviewer(broker))
         await eventually(lambda: worker.ready and distant.ready)
         yield distant

@@ -37,7 +37,7 @@ class Levels:
         """How full it is, both levels together."""
         return self._previews.usage + self._sources.usage
 
-    def levels(self) -> dict[str, dict[str, float]]:
+    def levels(self) -> dict[str, dict[str, float | None]]:
         """Tell how full each level is."""
         usages = {"previews": self._previews.usage, "sources": self._sources.usage}
         return {name: asdict(usage) for name, usage in usages.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, replace
 
 from micropic.domain.lru import LruIndex
-from micropic.domain.model import FROM_CACHE, Preview
+from micropic.domain.model import FROM_MEMORY, Preview
 from micropic.domain.purge import Purge
 from micropic.domain.usage import Usage
 
@@ -33,7 +33,7 @@ class MemoryCache:
         return key in self._previews
 
     async def get(self, key: str) -> Preview | None:
-        """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
+        """Give the preview as it was put, its provenance now `FROM_MEMORY`; or None."""
         if self._index.touch(key):
             self._hits += 1
             return self._previews[key]
@@ -43,7 +43,7 @@ class MemoryCache:
     async def put(self, key: str, preview: Preview) -> None:
         """Keep a preview, in the place of an older one."""
         # Said once here, not at each hit.
-        self._previews[key] = replace(preview, provenance=FROM_CACHE)
+        self._previews[key] = replace(preview, provenance=FROM_MEMORY)
         for evicted in self._index.add(key, _size(key, preview)):
             self._evictions += evicted != key
             del self._previews[evicted]

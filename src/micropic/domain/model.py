@@ -257,9 +257,12 @@ class Provenance:
     queue: float = 0.0
     fetch: float = 0.0
     render: float = 0.0
+    in_memory: bool = field(default=False, compare=False)
+    """It was found in this process's own memory."""
 
 
 FROM_CACHE = Provenance(cache=CacheResult.HIT)
+FROM_MEMORY = Provenance(cache=CacheResult.HIT, in_memory=True)
 UNCHANGED = "unchanged"
 """What was kept turned out to be right still: nothing was rendered."""
 

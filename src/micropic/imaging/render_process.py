@@ -76,7 +76,8 @@ class RenderProcess(asyncio.Protocol):
         self._reply: asyncio.Future[_Reply] = loop.create_future()  # to its first word
         self._transport: asyncio.Transport
         self._process: asyncio.subprocess.Process
-        self._killed = False
+        self.killed = False
+        """Whether it was ended by us."""
         self.gone: asyncio.Future[None] = loop.create_future()
         self.sandbox: dict[str, list[str]]
         """What holds it (`sandbox.Sandbox`): what is `active`, and what is `missing`."""
@@ -137,7 +138,7 @@ class RenderProcess(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Tell whether it can be given a picture."""
-        return not (self._killed or self.gone.done())
+        return not (self.killed or self.gone.done())
 
     def send(self, body: bytes | bytearray, transform: Transform, seconds: float) -> None:
         """Hand a picture over; `seconds` are what it is given for it."""
@@ -166,7 +167,7 @@ class RenderProcess(asyncio.Protocol):
 
     def kill(self) -> None:
         """End the process at once."""
-        self._killed = True
+        self.killed = True
         if self._process.returncode is None:
             self._process.kill()
 

@@ -49,6 +49,10 @@ class RenderSlots:
         self._alive: set[RenderProcess] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[tuple[str, bytes]]] = set()
+        self.waiting = 0
+        """Pictures that no process is free for."""
+        self.killed = self.died = 0
+        """Processes whose time was up over a picture, and that ended by themselves."""
 
     async def __aenter__(self) -> Self:
         first = await asyncio.gather(*(self._start() for _ in range(self._count)))
@@ -73,7 +77,17 @@ class RenderSlots:
     @property
     def ready(self) -> bool:
         """Tell whether at least one process takes pictures."""
-        return any(process.usable for process in self._alive)
+        return self.usable > 0
+
+    @property
+    def usable(self) -> int:
+        """How many processes take pictures."""
+        return sum(process.usable for process in self._alive)
+
+    @property
+    def busy(self) -> int:
+        """How many pictures are being rendered."""
+        return len(self._jobs)
 
     async def render(
         self, body: bytes | bytearray, transform: Transform, deadline: float
@@ -101,6 +115,7 @@ class RenderSlots:
         )
 
     async def _free_process(self, deadline: float) -> RenderProcess:
+        self.waiting += 1
         try:
             # Who has less left is not worth a process: it would be killed at its work.
             async with asyncio.timeout(deadline - time.monotonic() - _LEAST_TIME):
@@ -111,6 +126,8 @@ class RenderSlots:
         except TimeoutError:
             msg = "No renderer was free in time; the service is busy."
             raise DeadlineExceeded(msg) from None
+        finally:
+            self.waiting -= 1
 
     async def _finish(self, process: RenderProcess, timeout: float) -> tuple[str, bytes]:
         try:
@@ -136,6 +153,8 @@ class RenderSlots:
             finally:
                 if process.gone.done():
                     self._alive.discard(process)
+            self.killed += process.killed
+            self.died += not process.killed
             log.warning("render_process_died", pid=process.pid, said=process.said)
             process = await self._start_again()
             self._take_in(process)

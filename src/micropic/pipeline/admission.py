@@ -14,8 +14,9 @@ class Gate:
     """Lets at most `limit` pass at a time."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._inside = 0
+        self.limit = limit
+        self.inside = 0
+        """How many are, at this moment."""
 
     @contextmanager
     def passed(self) -> Iterator[None]:
@@ -25,14 +26,14 @@ class Gate:
             Overloaded: `limit` are inside already.
 
         """
-        if self._inside >= self._limit:
-            msg = f"{self._limit} previews are being made already; try again in a moment."
+        if self.inside >= self.limit:
+            msg = f"{self.limit} previews are being made already; try again in a moment."
             raise Overloaded(msg)
-        self._inside += 1
+        self.inside += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self.inside -= 1
 
 
 class Admission:

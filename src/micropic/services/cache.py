@@ -77,6 +77,11 @@ class CacheServer:
             msg = f"{address} cannot be listened on; it may be in use"
             raise OSError(msg) from None
 
+    @property
+    def leases(self) -> int:
+        """How many leases are held."""
+        return len(self._leases)
+
     async def __aenter__(self) -> Self:
         """Begin to answer."""
         await self._server.start()

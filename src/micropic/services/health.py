@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from micropic.services.metrics import Metrics
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -18,7 +20,7 @@ class Health:
     """Each tells whether it is there."""
     helpful: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     """Each tells what is wrong with it; empty: nothing."""
-    usage: Callable[[], Mapping[str, object]] = dict
+    usage: Callable[[], Mapping[str, Mapping[str, float | None]]] = dict
     """Tells how full the cache on disk is, level by level."""
 
 
@@ -41,13 +43,18 @@ def health_routes(health: Health) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def watch_routes(health: Health) -> list[Route]:
-    """Give what the health port answers: `/cache`, too, which is not for everybody."""
+def watch_routes(health: Health, metrics: Metrics) -> list[Route]:
+    """Give what the health port answers: `/cache` and `/metrics`, too, which are not for all."""
 
     async def usage(_: Request) -> Response:
         return _answer(200, dict(health.usage()))
 
-    return [*health_routes(health), Route("/cache", usage)]
+    async def told(request: Request) -> Response:
+        media_type, text = metrics.written(request.headers.get("accept", ""))
+        # Not by the argument for it: Starlette would add a charset where one is named already.
+        return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
+
+    return [*health_routes(health), Route("/cache", usage), Route("/metrics", told)]
 
 
 def _answer(status: int, body: dict[str, object]) -> Response:

@@ -17,6 +17,7 @@ from micropic.domain.errors import MicropicError
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.recent import Recent
 from micropic.ports import Previewer
+from micropic.services.tallies import Jobs
 from micropic.v1 import request_pb2
 
 log = structlog.get_logger()
@@ -38,8 +39,9 @@ class Worker:
     has, within a bounded time.
     """
 
-    def __init__(self, broker: Broker, inner: Previewer, prefetch: int) -> None:
+    def __init__(self, broker: Broker, inner: Previewer, prefetch: int, jobs: Jobs) -> None:
         self._broker = broker
+        self._jobs = jobs
         self._inner = inner
         self._prefetch = prefetch
         # Without confirms: the broker takes the frames of a channel in order, so an answer comes
@@ -59,6 +61,11 @@ class Worker:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=_STOP_TIMEOUT)
         await self._link.__aexit__()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return len(self._under_way)
 
     @property
     def ready(self) -> bool:
@@ -107,10 +114,11 @@ class Worker:
     async def _answer(self, message: AbstractIncomingMessage) -> None:
         started = time.monotonic()
         outcome: Preview | MicropicError | None
+        waited = 0.0
         try:
-            request = messages.request_from_message(
-                request_pb2.PreviewRequest.FromString(message.body)
-            )
+            asked = request_pb2.PreviewRequest.FromString(message.body)
+            waited = messages.on_its_way(asked)
+            request = messages.request_from_message(asked)
         except (DecodeError, MicropicError) as error:
             log.warning("request_not_understood", error=str(error))
             outcome, key = _as_answer(error), ""
@@ -120,10 +128,12 @@ class Worker:
             number = message.correlation_id or ""
             outcome = None if too_late else await self._make(request, number)
         await self._settle(message, outcome)
+        self._jobs.done(_summary(outcome), waited)
         log.info(
             "request",
             key=key,
             outcome=_summary(outcome),
+            waited_ms=round(waited * 1000, 2),
             duration_ms=round((time.monotonic() - started) * 1000, 2),
         )
 

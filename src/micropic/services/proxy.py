@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import structlog
@@ -19,7 +16,9 @@ from micropic.domain.errors import BadSignature, MicropicError, too_late
 from micropic.domain.model import Headers, Mode, PreviewRequest, SourceUrl
 from micropic.domain.purge import Purge
 from micropic.ports import Previewer
+from micropic.services.exchange import Exchange
 from micropic.services.fallback import Fallback
+from micropic.services.tallies import Requests
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
 from micropic.web.conditions import Conditions, conditions
@@ -30,7 +29,6 @@ from micropic.web.routed import routed
 
 _METHODS = {"GET", "HEAD"}
 _PREVIEW_PATHS = tuple(f"/{mode}/".encode() for mode in Mode)
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
 _LONGEST_ACCEPT = 1024
@@ -59,7 +57,7 @@ class ProxyOptions:
 
 
 class ProxyApp:
-    """Answers previews, and hands every other path to `routes`; logs each request."""
+    """Answers previews, and hands every other path to `routes`; logs and counts each request."""
 
     def __init__(
         self,
@@ -67,7 +65,9 @@ class ProxyApp:
         purging: Purging,
         options: ProxyOptions,
         routes: Sequence[BaseRoute],
+        requests: Requests,
     ) -> None:
+        self._requests = requests
         self._previewer = previewer
         self._purging = purging
         self._fallback = Fallback(previewer, options.fallback, options.fallback_status)
@@ -83,7 +83,7 @@ class ProxyApp:
             return
         entrance = self._options.entrance
         is_for_us = entrance.enter(scope)
-        exchange = _Exchange(scope, send, entrance.client(scope))
+        exchange = Exchange(scope, send, entrance.client(scope))
         scope["request_id"] = exchange.request_id
         try:
             if not is_for_us:
@@ -97,9 +97,22 @@ class ProxyApp:
         except ClientGone:
             exchange.status = _CLIENT_CLOSED_REQUEST
         finally:
-            self._log.info("request", **exchange.summary())
+            self._end(scope, exchange)
 
-    async def _preview(self, scope: Any, receive: Any, exchange: _Exchange) -> Response:
+    def _end(self, scope: Any, exchange: Exchange) -> None:
+        """Say of a request what there is to be said, all in this place."""
+        seconds = exchange.seconds
+        self._log.info("request", **exchange.summary(seconds))
+        self._requests.answered(
+            scope["method"],
+            scope["raw_path"],
+            exchange.status,
+            seconds,
+            exchange.bytes,
+            exchange.provenance,
+        )
+
+    async def _preview(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
         if scope["method"] not in _METHODS:
             return _method_not_allowed(scope, exchange)
         request = None
@@ -118,11 +131,11 @@ class ProxyApp:
         except Exception:  # noqa: BLE001 # a defect of ours is one 500, not a dead connection
             self._log.exception("defect", request_id=exchange.request_id)
             return problems.defect(exchange.request_id)
-        exchange.cache = preview.provenance.cache.value
+        exchange.provenance = preview.provenance
         response = from_preview(preview, request, time.time(), client.conditions)
         return response._replace(headers=response.headers + self._sharing)
 
-    async def _purge(self, scope: Any, _: Any, exchange: _Exchange) -> Response:
+    async def _purge(self, scope: Any, _: Any, exchange: Exchange) -> Response:
         """Forget the source of a preview's path, and all that was made of it."""
         if not self._purging.enabled:
             return _method_not_allowed(scope, exchange)
@@ -169,7 +182,7 @@ class ProxyApp:
         )
 
 
-def _method_not_allowed(scope: Any, exchange: _Exchange) -> Response:
+def _method_not_allowed(scope: Any, exchange: Exchange) -> Response:
     allowed = ", ".join(sorted(_METHODS))
     return problems.method_not_allowed(scope["method"], allowed, exchange.request_id)
 
@@ -217,61 +230,3 @@ def _parse(
     """Read a path, and give its normal form; what is asked often is read once."""
     address = urls.parse_path(path, query, grammar, accept.decode("latin-1"))
     return address, urls.build_path(address.transform, address.source)
-
-
-class _Exchange:
-    """What the log says of one request."""
-
-    def __init__(self, scope: Any, send: Any, client: str) -> None:
-        self.client = client
-        self._started = time.perf_counter()
-        self._scope = scope
-        self._send = send
-        self.request_id = _request_id(scope["headers"])
-        self.status = 500
-        self.bytes = 0
-        self.cache = "none"
-
-    async def answer(self, response: Response) -> None:
-        """Send a whole answer; without its body where HEAD was asked."""
-        body = b"" if self._scope["method"] == "HEAD" else response.body
-        self.status, self.bytes = response.status, len(body)
-        headers = [*response.headers, (b"x-request-id", self.request_id.encode())]
-        if response.status != HTTPStatus.NOT_MODIFIED:  # RFC 9110, 8.6: it would be the body's
-            headers.append((b"content-length", b"%d" % len(response.body)))
-        await self._send(
-            {"type": "http.response.start", "status": response.status, "headers": headers}
-        )
-        await self._send({"type": "http.response.body", "body": body})
-
-    async def send(self, message: Any) -> None:
-        """Pass on what another application sends, and note it."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
-        else:
-            self.bytes += len(message.get("body", b""))
-        await self._send(message)
-
-    def summary(self) -> dict[str, Any]:
-        """Give what the log says of this request."""
-        path, query = self._scope["raw_path"], self._scope["query_string"]
-        target = path + b"?" + query if query else path
-        return {
-            "method": self._scope["method"],
-            "path": target.decode("utf-8", "backslashreplace"),
-            "status": self.status,
-            "duration_ms": round((time.perf_counter() - self._started) * 1000, 2),
-            "bytes": self.bytes,
-            "cache": self.cache,
-            "client": self.client,
-            "request_id": self.request_id,
-        }
-
-
-def _request_id(fields: Sequence[tuple[bytes, bytes]]) -> str:
-    """Take the client's X-Request-Id if it can stand in a log, or make one."""
-    for name, value in fields:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return value.decode("ascii")
-    return os.urandom(8).hex()

@@ -27,7 +27,9 @@ class OpenCache(NamedTuple):
     cache: Cache
     trouble: Callable[[], str] | None = None
     """Of one that is asked over a network: what is wrong with it; empty: nothing."""
-    usage: Callable[[], Mapping[str, object]] = dict
+    faults: Callable[[], int] | None = None
+    """Of the same: calls that failed since the start."""
+    usage: Callable[[], Mapping[str, Mapping[str, float | None]]] = dict
     """How full it is, level by level, as far as this process knows."""
     in_memory: bool = False
     """Whether it is in this process's memory, so that there is no use for another in front."""
@@ -53,12 +55,12 @@ async def open_cache(settings: Settings, stack: AsyncExitStack) -> OpenCache:
 
             shared = GrpcCache(url.hostname or "", url.port or 0, settings.grpc.timeout)
             await stack.enter_async_context(shared)
-            return OpenCache(shared, lambda: shared.trouble)
+            return OpenCache(shared, lambda: shared.trouble, lambda: shared.faults)
         case "redis" | "rediss" | "s3":
             store = _s3(url) if url.scheme == "s3" else _redis(settings.cache.url)
             remote = RemoteCache(store, settings.cache.timeout)
             await stack.enter_async_context(remote)
-            return OpenCache(remote, lambda: remote.trouble)
+            return OpenCache(remote, lambda: remote.trouble, lambda: remote.faults)
         case _:
             disk = disk_cache(settings, stack)
             return OpenCache(disk, usage=disk.levels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from socket import socket
@@ -30,14 +30,17 @@ from micropic.pipeline.quarantine import Quarantine, Strikes
 from micropic.pipeline.stale import StaleIfError, StaleWhileRevalidate
 from micropic.ports import Cache, Previewer, Purgeable, Source
 from micropic.services.health import Health, health_routes, watch_routes
+from micropic.services.metrics import Metrics
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, allow_many_connections, listen, serve
+from micropic.services.tallies import CountedSource, Previews, Requests
 from micropic.settings import Settings, cores
 from micropic.web.entrance import Entrance
 from micropic.web.pages import page_routes
 from micropic.web.purging import Purging
 from micropic.web.responses import Sharing
 from micropic.web.routed import routed
+from micropic.wiring import watched
 
 log = structlog.get_logger()
 
@@ -101,7 +104,7 @@ def stale_or(settings: Settings, inner: Previewer) -> Previewer:
     return StaleWhileRevalidate(rules, settings.proxy.timeout, OnlyIfCached(if_error))
 
 
-async def source(settings: Settings, stack: AsyncExitStack) -> Source:
+async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics) -> Source:
     """Give what fetches, until `stack` is closed."""
     chosen = settings.source
     options = HttpSourceOptions(
@@ -115,7 +118,21 @@ async def source(settings: Settings, stack: AsyncExitStack) -> Source:
         nameservers=chosen.nameservers,
     )
     http = await stack.enter_async_context(HttpSource(AddressGuard(chosen.allow_networks), options))
-    return SourceByScheme({Scheme.HTTP: http, Scheme.HTTPS: http, Scheme.SAMPLE: SampleSource()})
+    by_scheme: dict[Scheme, Source] = {
+        Scheme.HTTP: http,
+        Scheme.HTTPS: http,
+        Scheme.SAMPLE: SampleSource(),
+    }
+    counted = CountedSource(SourceByScheme(by_scheme))
+    metrics.add(counted.samples)
+    return counted
+
+
+def counting(metrics: Metrics) -> Callable[[Previewer], Previewer]:
+    """Give what has the previews counted that a previewer makes."""
+    previews = Previews()
+    metrics.add(previews.samples)
+    return previews.counted
 
 
 def health_socket(settings: Settings) -> socket:
@@ -128,11 +145,13 @@ def proxy_sockets(settings: Settings) -> tuple[socket, socket]:
     return listen(settings.proxy.host, settings.proxy.port), health_socket(settings)
 
 
-async def serve_previews(
+async def serve_previews(  # noqa: PLR0913 # all that stands behind two ports
     settings: Settings,
     sockets: tuple[socket, socket],
     previewer: Previewer,
+    *,
     health: Health,
+    metrics: Metrics,
     caches: Sequence[Purgeable],
 ) -> None:
     """Answer on both ports until the service is told to stop; a purge is for all `caches`."""
@@ -140,15 +159,21 @@ async def serve_previews(
     purging = Purging(settings.proxy.purge_token, options.grammar, caches)
     page = page_routes() if settings.proxy.playground else []
     routes = [*page, *purging.routes(), *health_routes(health)]
-    proxy = Listener(sockets[0], ProxyApp(previewer, purging, options, routes))
-    watched = Listener(sockets[1], routed(watch_routes(health)))
-    _announce(settings, proxy, watched)
-    await serve_for_long(proxy, watched)
+    requests = Requests()
+    metrics.add(requests.samples)
+    watched.health(metrics, health)
+    proxy = Listener(sockets[0], ProxyApp(previewer, purging, options, routes, requests))
+    watch = Listener(sockets[1], routed(watch_routes(health, metrics)))
+    _announce(settings, proxy, watch)
+    await serve_for_long(proxy, watch)
 
 
-async def serve_health(at: socket, health: Health, name: str, **told: object) -> None:
+async def serve_health(
+    at: socket, health: Health, metrics: Metrics, name: str, **told: object
+) -> None:
     """Answer on the health port alone until the service is told to stop."""
-    listener = Listener(at, routed(watch_routes(health)))
+    watched.health(metrics, health)
+    listener = Listener(at, routed(watch_routes(health, metrics)))
     log.info("started", version=__version__, health_port=listener.port, **told)
     print(f"micropic {__version__} {name}", flush=True)  # noqa: T201 # for who started it
     await serve_for_long(listener)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 
 from micropic.adapters.amqp_link import Broker
 from micropic.adapters.amqp_previewer import AmqpPreviewer
@@ -21,9 +22,11 @@ from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.ports import Previewer
 from micropic.services.cache import CacheServer
 from micropic.services.health import Health
+from micropic.services.metrics import CACHE_FAULTS, JOBS_IN_FLIGHT, JOBS_LIMIT, LEASES, Metrics
 from micropic.services.previewer import Worker
+from micropic.services.tallies import Jobs
 from micropic.settings import Settings
-from micropic.wiring import common
+from micropic.wiring import common, watched
 from micropic.wiring.caches import disk_cache
 
 _FETCHES_AHEAD = 4
@@ -46,7 +49,8 @@ async def run_proxy(settings: Settings) -> None:
         cache = await stack.enter_async_context(_shared_cache(settings))
         workers = await stack.enter_async_context(AmqpPreviewer(_broker(settings)))
         others = await stack.enter_async_context(AmqpPurges(_broker(settings), memory))
-        limited = Admission(Gate(settings.proxy.max_in_flight), workers)
+        gate = Gate(settings.proxy.max_in_flight)
+        limited = Admission(gate, workers)
         made = RememberedErrors(settings.cache.negative_age, Leasing(cache, limited))
         looked_up = Coalescing(Lookup(cache, common.stale_or(settings, made)))
         shared = common.in_memory(memory, looked_up)
@@ -54,7 +58,13 @@ async def run_proxy(settings: Settings) -> None:
         health = Health({"broker": lambda: workers.ready}, {"cache": lambda: cache.trouble})
         # Those in memory last: till then they could be filled again from the shared one.
         caches = cache, memory, others
-        await common.serve_previews(settings, sockets, previewer, health, caches)
+        metrics = Metrics("proxy")
+        watched.gate(metrics, gate)
+        metrics.number(CACHE_FAULTS, lambda: cache.faults)
+        watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
+        await common.serve_previews(
+            settings, sockets, previewer, health=health, metrics=metrics, caches=caches
+        )
 
 
 async def run_previewer(settings: Settings) -> None:
@@ -67,22 +77,33 @@ async def run_previewer(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         at = common.health_socket(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
-        fetching = Fetching(await common.source(settings, stack), common.policy(settings))
+        metrics = Metrics("previewer")
+        source = await common.source(settings, stack, metrics)
+        fetching = Fetching(source, common.policy(settings))
+        counted = common.counting(metrics)
         cache = await stack.enter_async_context(_shared_cache(settings))
         sources = _sources(settings, cache, fetching)
         strikes = Strikes()
         local = common.quarantine(settings, strikes, Local(sources, renderer))
+        private = common.quarantine(settings, strikes, Local(fetching, renderer))
         previewer: Previewer = PrivateBypass(
-            shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, local))),
-            private=common.quarantine(settings, strikes, Local(fetching, renderer)),
+            shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, counted(local)))),
+            private=counted(private),
         )
         if settings.previewer.max_rate:
             previewer = Paced(settings.previewer.max_rate, previewer)
         prefetch = settings.amqp.prefetch or common.slots(settings) + _FETCHES_AHEAD
-        worker = await stack.enter_async_context(Worker(_broker(settings), previewer, prefetch))
+        jobs = Jobs()
+        worker = Worker(_broker(settings), previewer, prefetch, jobs)
+        await stack.enter_async_context(worker)
         ready = {"renderer": lambda: renderer.ready, "broker": lambda: worker.ready}
         health = Health(ready, {"cache": lambda: cache.trouble})
-        await common.serve_health(at, health, f"works for {settings.amqp.host}")
+        metrics.add(jobs.samples)
+        metrics.number(JOBS_IN_FLIGHT, lambda: worker.in_flight)
+        metrics.number(JOBS_LIMIT, lambda: prefetch)
+        metrics.number(CACHE_FAULTS, lambda: cache.faults)
+        watched.renderer(metrics, renderer)
+        await common.serve_health(at, health, metrics, f"works for {settings.amqp.host}")
 
 
 async def run_cache(settings: Settings) -> None:
@@ -100,7 +121,10 @@ async def run_cache(settings: Settings) -> None:
         server = CacheServer(cache, settings.grpc.host, settings.grpc.port)
         await stack.enter_async_context(server)
         told = f"keeps previews for {settings.grpc.host}:{server.port}"
-        await common.serve_health(at, Health({}, usage=cache.levels), told, port=server.port)
+        metrics = Metrics("cache")
+        metrics.number(LEASES, lambda: server.leases)
+        health = Health({}, usage=cache.levels)
+        await common.serve_health(at, health, metrics, told, port=server.port)
 
 
 def _sources(settings: Settings, cache: GrpcCache, fetching: Previewer) -> Previewer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 
 from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.bypass import PrivateBypass
@@ -14,8 +15,9 @@ from micropic.pipeline.quarantine import Strikes
 from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.ports import Previewer
 from micropic.services.health import Health
+from micropic.services.metrics import CACHE_FAULTS, Metrics
 from micropic.settings import Settings
-from micropic.wiring import common
+from micropic.wiring import common, watched
 from micropic.wiring.caches import OpenCache, open_cache
 
 
@@ -32,24 +34,32 @@ async def run_embedded(settings: Settings) -> None:
         sockets = common.proxy_sockets(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
         opened, memory = await open_cache(settings, stack), common.memory_cache(settings)
-        fetching = Fetching(await common.source(settings, stack), common.policy(settings))
-        strikes = Strikes()
-        local = common.quarantine(
-            settings, strikes, Local(_sources(settings, opened, fetching), renderer)
+        metrics, strikes = Metrics("serve"), Strikes()
+        source = await common.source(settings, stack, metrics)
+        fetching = Fetching(source, common.policy(settings))
+        counted = common.counting(metrics)
+        local, private = (
+            counted(common.quarantine(settings, strikes, Local(sources, renderer)))
+            for sources in (_sources(settings, opened, fetching), fetching)
         )
         gate = Gate(settings.proxy.max_in_flight)
         made = Admission(gate, Discarding(opened.cache, local))
         shared = _shared(settings, opened, made)
         previewer = PrivateBypass(
             shared=shared if opened.in_memory else common.in_memory(memory, shared),
-            private=Admission(
-                gate, common.quarantine(settings, strikes, Local(fetching, renderer))
-            ),
+            private=Admission(gate, private),
         )
         helpful = {"cache": opened.trouble} if opened.trouble else {}
+        if opened.faults:
+            metrics.number(CACHE_FAULTS, opened.faults)
+        watched.gate(metrics, gate)
+        watched.renderer(metrics, renderer)
+        watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
         health = Health({"renderer": lambda: renderer.ready}, helpful, opened.usage)
         caches = opened.cache, memory, strikes
-        await common.serve_previews(settings, sockets, previewer, health, caches)
+        await common.serve_previews(
+            settings, sockets, previewer, health=health, metrics=metrics, caches=caches
+        )
 
 
 def _shared(settings: Settings, opened: OpenCache, inner: Previewer) -> Previewer:

@@ -100,6 +100,11 @@ def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
     )
 
 
+def on_its_way(message: request_pb2.PreviewRequest) -> float:
+    """Give the seconds since it was sent, as far as the clocks of both sides agree."""
+    return max(time.time() - message.sent_at, 0.0) if message.sent_at else 0.0
+
+
 def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
     """Make the request again; what it spent on its way is off the time that was left.
 
@@ -108,7 +113,6 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
 
     """
     transform, source = urls.parse_key(message.key)
-    on_its_way = max(time.time() - message.sent_at, 0.0) if message.sent_at else 0.0
     fields = tuple((header.name, header.value) for header in message.headers)
     return PreviewRequest(
         transform,
@@ -119,7 +123,7 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
         lease=message.lease,
         reload=message.reload,
         recall=message.recall,
-        deadline=time.monotonic() + message.time_left - on_its_way,
+        deadline=time.monotonic() + message.time_left - on_its_way(message),
     )
 
 
