@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import orjson
 import structlog
@@ -62,21 +62,24 @@ def _main(
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--config` and a flag for every setting."""
+    """Give a command `--config`, a flag for every setting, and what else it takes itself."""
     knobs = {f"{knob.section}_{knob.key}": knob for knob in settings.knobs()}
+    _, _, *own = inspect.signature(command, eval_str=True).parameters.values()
 
-    def run(ctx: typer.Context, config: Path | None, **values: str | None) -> None:
+    def run(ctx: typer.Context, config: Path | None, **values: Any) -> None:
         if ctx.invoked_subcommand is not None:
             return  # it has options of its own
+        others = {parameter.name: values.pop(parameter.name) for parameter in own}
         flags = {knobs[name].name: value for name, value in values.items() if value is not None}
         try:
             loaded, notes = settings.load(config, os.environ, flags)
         except settings.SettingsError as error:
             _fail(str(error))
-        command(loaded, notes)
+        command(loaded, notes, **others)
 
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        *own,
         _option("config", Path | None, "--config", "FILE", "YAML file with settings."),
         *(
             _option(name, str | None, knob.flag, knob.section.upper(), _help(knob))
@@ -122,6 +125,34 @@ def proxy(loaded: settings.Settings, notes: list[str]) -> None:
 def previewer(loaded: settings.Settings, notes: list[str]) -> None:
     """Run a worker of the distributed shape: it takes requests from RabbitMQ and makes previews."""
     _run(_distributed().run_previewer, loaded, notes)
+
+
+@app.command()
+@_with_settings
+def doctor(
+    loaded: settings.Settings,
+    notes: list[str],
+    *,
+    service: Annotated[
+        Literal["serve", "proxy", "previewer", "cache"],
+        typer.Option("--for", help="The service that is to run here."),
+    ] = "serve",
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Check whether a service can run here with these settings, and say what to do if not."""
+    from micropic.wiring.doctor import examine  # noqa: PLC0415 # codecs
+
+    logs.configure("critical", "")  # the checks tell what they find
+    findings = asyncio.run(examine(loaded, notes, service))
+    if json:
+        typer.echo(orjson.dumps(findings).decode())
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.status:8} {finding.check:11} {finding.detail}")
+            if finding.advice:
+                typer.echo(f"{'':20} -> {finding.advice}")
+    if any(finding.status == "broken" for finding in findings):
+        raise typer.Exit(1)
 
 
 cache_app = typer.Typer(rich_markup_mode=None, add_completion=False)

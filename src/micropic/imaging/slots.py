@@ -55,7 +55,7 @@ class RenderSlots:
         """Processes whose time was up over a picture, and that ended by themselves."""
 
     async def __aenter__(self) -> Self:
-        first = await asyncio.gather(*(self._start() for _ in range(self._count)))
+        first = await asyncio.gather(*(self.start_one() for _ in range(self._count)))
         for process in first:
             self._take_in(process)
             self._keepers.append(asyncio.create_task(self._keep(process)))
@@ -73,6 +73,18 @@ class RenderSlots:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(process.stop() for process in list(self._alive)))
+
+    async def start_one(self) -> RenderProcess:
+        """Start one process like those in the slots, to be asked and stopped by the caller.
+
+        Raises:
+            OSError: it cannot be started.
+
+        """
+        options = self._options
+        return await RenderProcess.start(
+            options.max_memory, options.limits, sandbox=options.sandbox
+        )
 
     @property
     def ready(self) -> bool:
@@ -159,17 +171,11 @@ class RenderSlots:
             process = await self._start_again()
             self._take_in(process)
 
-    async def _start(self) -> RenderProcess:
-        options = self._options
-        return await RenderProcess.start(
-            options.max_memory, options.limits, sandbox=options.sandbox
-        )
-
     async def _start_again(self) -> RenderProcess:
         backoff = 0.1
         while True:
             try:
-                return await self._start()
+                return await self.start_one()
             except OSError as error:
                 log.warning("render_process_cannot_start", error=str(error))
                 await asyncio.sleep(backoff)

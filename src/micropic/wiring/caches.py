@@ -82,8 +82,7 @@ def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
             f"The setting cache.url is {url.scheme}:, but this cache is on disk: give file: or none"
         )
         raise SettingsError(msg)
-    # Unlike that of Path this takes a user whom nobody knows for a name.
-    directory = Path(unquote(url.path) or os.path.expanduser(cache.dirname))  # noqa: PTH111
+    directory = cache_directory(settings)
 
     def open_level(folder: str, size: int, entries: int | None) -> DiskCache:
         level = DiskCache(directory / folder, size, entries, _POLICIES[cache.policy])
@@ -91,6 +90,13 @@ def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
         return level
 
     return _levels(settings, open_level)
+
+
+def cache_directory(settings: Settings) -> Path:
+    """Give where the cache on disk is."""
+    cache = settings.cache
+    # Unlike that of Path this takes a user whom nobody knows for a name.
+    return Path(unquote(urlsplit(cache.url).path) or os.path.expanduser(cache.dirname))  # noqa: PTH111
 
 
 def _levels(settings: Settings, level: Callable[[str, int, int | None], Level]) -> Levels:

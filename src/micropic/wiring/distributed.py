@@ -46,9 +46,9 @@ async def run_proxy(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         sockets = common.proxy_sockets(settings)
         memory = common.memory_cache(settings)
-        cache = await stack.enter_async_context(_shared_cache(settings))
-        workers = await stack.enter_async_context(AmqpPreviewer(_broker(settings)))
-        others = await stack.enter_async_context(AmqpPurges(_broker(settings), memory))
+        cache = await stack.enter_async_context(shared_cache(settings))
+        workers = await stack.enter_async_context(AmqpPreviewer(broker(settings)))
+        others = await stack.enter_async_context(AmqpPurges(broker(settings), memory))
         gate = Gate(settings.proxy.max_in_flight)
         limited = Admission(gate, workers)
         made = RememberedErrors(settings.cache.negative_age, Leasing(cache, limited))
@@ -81,7 +81,7 @@ async def run_previewer(settings: Settings) -> None:
         source = await common.source(settings, stack, metrics)
         fetching = Fetching(source, common.policy(settings))
         counted = common.counting(metrics)
-        cache = await stack.enter_async_context(_shared_cache(settings))
+        cache = await stack.enter_async_context(shared_cache(settings))
         sources = _sources(settings, cache, fetching)
         strikes = Strikes()
         local = common.quarantine(settings, strikes, Local(sources, renderer))
@@ -94,7 +94,7 @@ async def run_previewer(settings: Settings) -> None:
             previewer = Paced(settings.previewer.max_rate, previewer)
         prefetch = settings.amqp.prefetch or common.slots(settings) + _FETCHES_AHEAD
         jobs = Jobs()
-        worker = Worker(_broker(settings), previewer, prefetch, jobs)
+        worker = Worker(broker(settings), previewer, prefetch, jobs)
         await stack.enter_async_context(worker)
         ready = {"renderer": lambda: renderer.ready, "broker": lambda: worker.ready}
         health = Health(ready, {"cache": lambda: cache.trouble})
@@ -135,11 +135,13 @@ def _sources(settings: Settings, cache: GrpcCache, fetching: Previewer) -> Previ
     return Lookup(cache, Coalescing(leased))
 
 
-def _shared_cache(settings: Settings) -> GrpcCache:
+def shared_cache(settings: Settings) -> GrpcCache:
+    """Give the shared cache, not yet connected."""
     return GrpcCache(settings.grpc.host, settings.grpc.port, settings.grpc.timeout)
 
 
-def _broker(settings: Settings) -> Broker:
+def broker(settings: Settings) -> Broker:
+    """Give where RabbitMQ is."""
     amqp = settings.amqp
     return Broker(
         protocol=amqp.protocol,
