@@ -109,6 +109,11 @@ def _address(value: str) -> str:
     return value
 
 
+def _host_pattern(value: str) -> str:
+    """Bring a pattern to the form that hosts are compared in (RFC 3490)."""
+    return value if value.isascii() else value.encode("idna").decode("ascii")
+
+
 def _source(value: str) -> str:
     """Check the address of a picture."""
     try:
@@ -140,7 +145,7 @@ _Switch = Annotated[bool, Allowed("on or off")]
 _Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
 _Text = Annotated[str, Allowed("text")]
 _Names = Annotated[
-    tuple[str, ...],
+    tuple[Annotated[str, AfterValidator(_host_pattern)], ...],
     BeforeValidator(_split),
     Allowed("host names joined by commas; * stands for anything"),
 ]

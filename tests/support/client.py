@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import socket
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,6 +77,15 @@ def ask(  # noqa: PLR0913, PLR0917 # what a request is made of
         return Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
+
+
+def send(port: int, request: bytes, host: str = "127.0.0.1") -> Answer:
+    """Send bytes that may be no HTTP at all, and read the whole answer."""
+    with socket.create_connection((host, port), _TIMEOUT) as connection:
+        connection.sendall(request)
+        with http.client.HTTPResponse(connection) as response:
+            response.begin()
+            return Answer(response.status, response.headers, response.read())
 
 
 class Crowd:

@@ -141,6 +141,7 @@ def test_the_names_that_the_outside_knows_are_there(name: str) -> None:
         ("LOG_LEVEL", "DEBUG", "debug"),
         ("SOURCE_ALLOW_HOSTS", "A.example, *.b.example,,", ("a.example", "*.b.example")),
         ("SOURCE_ALLOW_HOSTS", "", ()),
+        ("SOURCE_DENY_HOSTS", "*.Bücher.example", ("*.xn--bcher-kva.example",)),
         ("SOURCE_NAMESERVERS", "1.1.1.1,[::1]:53", ("1.1.1.1", "[::1]:53")),
         (
             "SOURCE_ALLOW_NETWORKS",

@@ -61,3 +61,8 @@ def test_a_list_of_ports_is_all_there_is(source: str, *, expected: bool) -> None
 def test_no_denied_host_passes_whatever_is_allowed(source: str, *, expected: bool) -> None:
     rules = SourceRules(("a.example", "*.a.example"), ("bad.a.example",))
     assert allows(rules, source) is expected
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3", "10.1.2.3.", "167838211", "0xa.66051", "012.1.2.3"])
+def test_a_denied_address_is_denied_in_every_spelling(host: str) -> None:
+    assert not allows(SourceRules(deny_hosts=("10.1.2.3",)), f"{host}/x")

@@ -338,7 +338,9 @@ def test_the_normal_form_spells_everything_out(path: bytes, key: str) -> None:
 # --- properties ------------------------------------------------------------------------------
 
 _hosts = st.one_of(
-    st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,8}[a-z0-9_])?(\.[a-z0-9]{1,8}){0,3}\.?", fullmatch=True),
+    st.from_regex(
+        r"[a-z0-9_]([a-z0-9_-]{0,8}[a-z0-9_])?(\.[a-z0-9]{1,8}){0,3}\.[a-z]{1,8}\.?", fullmatch=True
+    ),
     st.ip_addresses(v=4).map(str),
     st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
 )

@@ -19,13 +19,12 @@ bytes that no request line may hold are percent-encoded.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from micropic.domain import options
+from micropic.domain import hosts, options
 from micropic.domain.errors import BadRequest, PreviewForbidden
 from micropic.domain.model import DEFAULT_PORTS, Mode, Scheme, Size, SourceUrl, Transform
 
@@ -58,8 +57,6 @@ DEFAULT = Grammar()
 MAX_LENGTH = 8192
 """The longest path with its query, in bytes: beyond it few origins answer (RFC 9110, 4.1)."""
 
-_LONGEST_HOST = 253
-"""Characters of a name (RFC 1035, section 2.3.4)."""
 _MODES = {mode.encode(): mode for mode in Mode}
 
 _OPTIONS = re.compile(rb"[a-z]+=[^,]*(?:,[a-z]+=[^,]*)*")
@@ -73,8 +70,6 @@ _SCHEME = re.compile(rb"(https?):/+", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(rb"([a-z][a-z0-9+.-]*):/", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"([^/?]*)(.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_REG_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 # RFC 3986, appendix A: what a path and a query may hold; "%" only before two hex digits.
 _ILLEGAL_IN_URI = re.compile(rb"%(?![0-9a-fA-F]{2})|[^%A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
 _ILLEGAL_ON_REQUEST_LINE = re.compile(rb"[^\x21-\x7e]|#")
@@ -249,7 +244,7 @@ def _scheme(source: bytes, default: Scheme) -> tuple[Scheme, bytes]:
 
 
 def _authority(authority: bytes) -> tuple[str, int | None]:
-    """Read `host[:port]`; the host comes back in lower case and ASCII."""
+    """Read `host[:port]`; the host comes back in its normal form."""
     if b"@" in authority:
         msg = "The source holds a user name; credentials travel in headers only."
         raise BadRequest(msg)
@@ -265,27 +260,11 @@ def _authority(authority: bytes) -> tuple[str, int | None]:
     if port is not None and not 1 <= port <= 65535:  # noqa: PLR2004
         msg = f"The port in {shown} must be from 1 to 65535."
         raise BadRequest(msg)
-    return _host(match[1], shown), port
-
-
-def _host(host: str, shown: str) -> str:
     try:
-        if host.startswith("["):
-            return f"[{ipaddress.IPv6Address(host[1:-1])}]"
-        name = host.lower() if host.isascii() else _to_ascii(host)
+        return hosts.normal(match[1]), port
     except ValueError:  # UnicodeError is one, too
-        name = ""
-    if len(name) > _LONGEST_HOST or not _REG_NAME.fullmatch(name):
         msg = f"{shown} is not a host name or an address."
-        raise BadRequest(msg)
-    return name
-
-
-def _to_ascii(host: str) -> str:
-    """Encode a name that is not ASCII, by the standard library's IDNA 2003 (RFC 3490)."""
-    if len(host) > _LONGEST_HOST:  # it takes its time over long input
-        raise ValueError
-    return host.encode("idna").decode("ascii").lower()
+        raise BadRequest(msg) from None
 
 
 def _show(raw: bytes) -> str:

@@ -1,0 +1,61 @@
+"""Hosts as an address may name them, brought to one form.
+
+IPv4 addresses in decimal, octal, hexadecimal and with fewer than four parts are read as browsers
+read them (URL standard, "IPv4 parser"). Resolvers disagree on them (RFC 3986, section 7.4): a
+list of hosts, or a server in front, could take one for another host than is dialled.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+
+_LONGEST = 253
+"""Characters of a name (RFC 1035, section 2.3.4)."""
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_REG_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_NUMBER = re.compile(r"0x([0-9a-f]*)|0([0-9]+)|([0-9]+)")
+
+
+def normal(host: str) -> str:
+    """Give a host in lower case and ASCII; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: it is neither a name nor an address.
+
+    """
+    if host.startswith("["):
+        return f"[{IPv6Address(host[1:-1])}]"
+    name = host.lower() if host.isascii() else _to_ascii(host)
+    if len(name) > _LONGEST or not _REG_NAME.fullmatch(name):
+        raise ValueError
+    parts = name.removesuffix(".").split(".")
+    return str(_ipv4(parts)) if _NUMBER.fullmatch(parts[-1]) else name
+
+
+def _to_ascii(host: str) -> str:
+    """Encode a name that is not ASCII, by the standard library's IDNA 2003 (RFC 3490)."""
+    if len(host) > _LONGEST:  # it takes its time over long input
+        raise ValueError
+    return host.encode("idna").decode("ascii").lower()
+
+
+def _ipv4(parts: list[str]) -> IPv4Address:
+    """Read one to four numbers, of which the last is for all bytes that are left."""
+    *first, last = map(_number, parts)
+    if len(first) > 3 or any(number > 255 for number in first):  # noqa: PLR2004
+        raise ValueError
+    left = 4 - len(first)
+    if last >= 256**left:
+        raise ValueError
+    return IPv4Address(bytes([*first, *last.to_bytes(left, "big")]))
+
+
+def _number(part: str) -> int:
+    match = _NUMBER.fullmatch(part)
+    if match is None:
+        raise ValueError
+    hexadecimal, octal, decimal = match.groups()
+    if hexadecimal is not None:
+        return int(hexadecimal or "0", 16)
+    return int(octal, 8) if octal else int(decimal)

@@ -1,0 +1,64 @@
+# ruff: noqa: RUF001 # some of the letters are to be mistaken for others
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from micropic.domain.hosts import normal
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1.", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+        ("0X7F000001", "127.0.0.1"),
+        ("017700000001", "127.0.0.1"),
+        ("127.1", "127.0.0.1"),
+        ("127.0.1", "127.0.0.1"),
+        ("0177.0.0.1", "127.0.0.1"),
+        ("0x7f.0.0x0.01", "127.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("00", "0.0.0.0"),
+        ("0x", "0.0.0.0"),
+        ("1.0x10000", "1.1.0.0"),
+        ("4294967295", "255.255.255.255"),
+        ("①②⑦。⓪.0．1", "127.0.0.1"),
+        ("１２７.1", "127.0.0.1"),
+        ("a1.0x7g", "a1.0x7g"),
+        ("1.example", "1.example"),
+        ("1e3", "1e3"),
+        ("a.1_", "a.1_"),
+        ("[0:0::1]", "[::1]"),
+    ],
+)
+def test_a_host_has_one_form(host: str, expected: str) -> None:
+    assert normal(host) == expected
+    assert normal(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "", ".", "1.2.3.4.5", "256.0.0.1", "1.256.0.1", "1.2.3.256", "1.16777216", "4294967296",
+        "08.0.0.1", "1.2.3.08", "a.1", "a.0x1", "1..1", "1.2.3.4..", "-1", "1.-1", "0x7f.a.1",
+        "[1.2.3.4]", "[]", "a b", "a/b", "a@b", "a／b", "a" * 64, "ü" * 254,
+    ],
+)  # fmt: skip
+def test_what_is_neither_a_name_nor_an_address_is_refused(host: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 # whichever it is
+        normal(host)
+
+
+@given(st.ip_addresses(v=4), st.sampled_from(["{:d}", "0x{:x}", "0{:o}"]), st.integers(1, 4))
+def test_every_spelling_of_an_address_is_that_address(
+    address: IPv4Address, style: str, parts: int
+) -> None:
+    first, last = address.packed[: parts - 1], address.packed[parts - 1 :]
+    numbers = [*first, int.from_bytes(last, "big")]
+    assert normal(".".join(map(style.format, numbers))) == str(address)
