@@ -107,7 +107,9 @@ def in_kubernetes(overlay: str) -> Iterator[Deployed]:
         (command,) = container["args"]
         environment: dict[str, str] = {}
         for source in container["envFrom"]:
-            environment |= config[source["configMapRef"]["name"]]
+            environment |= (
+                config[source["configMapRef"]["name"]] if "configMapRef" in source else {}
+            )
         environment |= {item["name"]: item.get("value", "secret") for item in container["env"]}
         yield Deployed(f"{overlay}, {name}", command, environment)
 
