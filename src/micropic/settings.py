@@ -262,6 +262,9 @@ class SourceSettings(_Section):
     connect_timeout: _Seconds = Field(2.0, description="time to resolve a name and connect")
     max_bytes: _Bytes = Field(ByteSize(32 * 1024**2), description="largest source")
     max_redirects: _Count = Field(10, description="redirects that are followed")
+    max_per_origin: _AtLeastOne = Field(
+        64, description="requests at one origin at a time; others wait within their time"
+    )
     allow_hosts: _Names = Field((), description="the only hosts to fetch from; empty: any")
     deny_hosts: _Names = Field((), description="hosts that are never fetched from")
     allow_ports: _Ports = Field(

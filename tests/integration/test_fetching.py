@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 
 import pytest
 
@@ -369,6 +370,39 @@ def test_a_source_that_trickles_is_given_up(start_service: StartService, origin:
     service = start_service(SOURCE_TIMEOUT="0.3")
     source = origin.on("/slow", Reply(photo(), trickle=True))
     assert service.get(f"/fill/30/20/{source}").error == (504, "origin_timeout")
+
+
+def test_a_dead_origin_costs_little_and_is_found_again(start_service: StartService) -> None:
+    service = start_service(SOURCE_TIMEOUT="3")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    answers = [service.get(f"/fill/30/20/127.0.0.1:{port}/{number}") for number in range(6)]
+    assert {answer.error for answer in answers} == {(502, "origin_failed")}
+    told = [answer.headers["Retry-After"] for answer in answers]
+    assert told[:5] == [None] * 5
+    assert told[5] in {"4", "5"}
+    with Origin(port=port) as origin:
+        origin.fallback = PICTURE
+        assert service.get(f"/fill/30/20/{origin.authority}/a").status == 502
+        assert origin.requests == []
+        wait_until(lambda: service.get(f"/fill/30/20/{origin.authority}/a").status == 200)
+    assert len(service.events("origin_left_alone")) == 1
+
+
+def test_one_origin_does_not_take_all_the_fetches(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(SOURCE_MAX_PER_ORIGIN="2")
+    gate = origin.gate()
+    origin.fallback = Reply(photo(), gate=gate)
+    with service.crowd(6) as crowd, Origin() as other:
+        asked = [crowd.ask(f"/fill/30/20/{origin.authority}/{number}") for number in range(6)]
+        wait_until(lambda: len(origin.requests) == 2)
+        fill(service, other.on("/a", PICTURE))
+        assert len(origin.requests) == 2
+        gate.open()
+        assert {one.result().status for one in asked} == {200}
+    assert len(origin.requests) == 6
 
 
 def test_a_field_of_the_origins_that_is_no_text_is_no_defect(

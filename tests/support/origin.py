@@ -78,9 +78,9 @@ def redirect(location: str, status: int = 302) -> Reply:
 class Origin:
     """One server on one address, in a thread with an event loop of its own."""
 
-    def __init__(self, host: str = _HOST) -> None:
+    def __init__(self, host: str = _HOST, port: int = 0) -> None:
         self.host = host
-        self.port = 0
+        self.port = port
         self.requests: list[Received] = []
         self.fallback: Answering = Reply(b"no such picture", 404)
         self._answers: dict[str, Answering] = {}
@@ -130,7 +130,7 @@ class Origin:
             self._loop.run_until_complete(self._serve())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, self.host, 0, backlog=1024)
+        server = await asyncio.start_server(self._connected, self.host, self.port, backlog=1024)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stopping.wait()

@@ -32,11 +32,16 @@ class Breaker:
         """Whether the last that was heard was a fault."""
         return self._faults > 0
 
+    @property
+    def pause_left(self) -> float:
+        """For how many seconds it keeps everybody away."""
+        return max(0.0, self._next_try - self._clock()) if self.is_open else 0.0
+
     def allows(self) -> bool:
         """Tell whether to ask now."""
         if not self.is_open:
             return True
-        if self._clock() < self._next_try:
+        if self.pause_left:
             return False
         self._next_try = self._clock() + self._pause
         return True

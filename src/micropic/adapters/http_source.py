@@ -19,6 +19,7 @@ from yarl import URL
 
 from micropic.adapters.address_guard import AddressGuard, AddressRefused
 from micropic.adapters.content_coding import decoder_for
+from micropic.adapters.origins import Origins
 from micropic.domain import freshness, urls
 from micropic.domain.errors import (
     BadRequest,
@@ -51,6 +52,8 @@ class HttpSourceOptions:
     connect_timeout: float = 2.0
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 10
+    max_per_origin: int = 64
+    """Requests at one origin at a time."""
     rules: SourceRules = field(default_factory=SourceRules)
     nameservers: Sequence[str] = ()
 
@@ -61,6 +64,7 @@ class HttpSource:
     def __init__(self, guard: AddressGuard, options: HttpSourceOptions) -> None:
         self._guard = guard
         self._options = options
+        self._origins = Origins(options.max_per_origin, options.timeout / 2)
         self._session: aiohttp.ClientSession
         self._resolver: AsyncResolver
 
@@ -120,11 +124,15 @@ class HttpSource:
         shareable = True
         for _ in range(self._options.max_redirects + 1):
             self._options.rules.check(url)
-            async with self._session.get(
-                URL(str(url), encoded=True),
-                headers=[*self._fields(headers), *_validators(known)],
-                allow_redirects=False,
-            ) as response:
+            async with (
+                self._origins.visit(url) as answered,
+                self._session.get(
+                    URL(str(url), encoded=True),
+                    headers=[*self._fields(headers), *_validators(known)],
+                    allow_redirects=False,
+                ) as response,
+            ):
+                answered()
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
                     picture = await self._read(url, response, known)

@@ -35,22 +35,24 @@ from typing import Any, ClassVar, Self
 
 
 class MicropicError(Exception):
-    """The root of the tree."""
+    """The root of the tree; `retry_after`: in how many seconds to try again, if that is known."""
 
     code: ClassVar[str] = "internal_error"
+    _retry_after: ClassVar[int | None] = None
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.retry_after = self._retry_after if retry_after is None else retry_after
 
     def to_wire(self) -> dict[str, Any]:
         """Give what `from_wire` needs, as values that JSON can hold."""
-        return {"code": self.code, "detail": self.detail}
+        return {"code": self.code, "detail": self.detail, "retry_after": self.retry_after}
 
     @classmethod
     def from_members(cls, wire: dict[str, Any]) -> Self:
         """Make an error of this class from what `to_wire` gave."""
-        return cls(wire["detail"])
+        return cls(wire["detail"], wire.get("retry_after"))
 
 
 class BadRequest(MicropicError):
@@ -180,22 +182,10 @@ class Quarantined(MicropicError):
 
 
 class Overloaded(MicropicError):
-    """Too much work is waiting already; `retry_after` is in seconds."""
+    """Too much work is waiting already."""
 
     code = "overloaded"
-
-    def __init__(self, detail: str, retry_after: int = 1) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
-
-    def to_wire(self) -> dict[str, Any]:
-        """Give what `from_wire` needs, as values that JSON can hold."""
-        return {**super().to_wire(), "retry_after": self.retry_after}
-
-    @classmethod
-    def from_members(cls, wire: dict[str, Any]) -> Self:
-        """Make an error of this class from what `to_wire` gave."""
-        return cls(wire["detail"], wire["retry_after"])
+    _retry_after = 1
 
 
 class NotCached(MicropicError):

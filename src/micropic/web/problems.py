@@ -43,7 +43,7 @@ def from_error(error: errors.MicropicError, request_id: str, *, private: bool = 
         status, headers = error.status, error.headers
     else:
         status = _STATUS[type(error)]
-        if isinstance(error, errors.Overloaded):
+        if error.retry_after is not None:
             headers = {"Retry-After": str(error.retry_after)}
     # Whoever has credentials may get another answer than a 401.
     private = private or status == HTTPStatus.UNAUTHORIZED

@@ -114,6 +114,7 @@ async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics) ->
         connect_timeout=chosen.connect_timeout,
         max_bytes=chosen.max_bytes,
         max_redirects=chosen.max_redirects,
+        max_per_origin=chosen.max_per_origin,
         rules=SourceRules(chosen.allow_hosts, chosen.deny_hosts, frozenset(chosen.allow_ports)),
         nameservers=chosen.nameservers,
     )

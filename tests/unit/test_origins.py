@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+
+import aiohttp
+import pytest
+
+from micropic.adapters.address_guard import AddressRefused
+from micropic.adapters.origins import Origins
+from micropic.domain.errors import OriginFailed
+from micropic.domain.urls import parse_source
+
+PATIENCE = 2.0
+A, B = parse_source(b"a.example/x"), parse_source(b"b.example/x")
+
+Answered = Callable[[], None]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def origins(clock: Clock) -> Origins:
+    return Origins(2, PATIENCE, clock)
+
+
+def no_connection(reason: OSError | None = None) -> aiohttp.ClientConnectorError:
+    key = SimpleNamespace(host="h", port=80, ssl=None)
+    return aiohttp.ClientConnectorError(key, reason or OSError(111, "refused"))  # type: ignore[arg-type]
+
+
+async def visit(
+    origins: Origins, error: BaseException, then: Callable[[Answered], Awaitable[None]]
+) -> None:
+    async with origins.visit(A) as answered:
+        await then(answered)
+        raise error
+
+
+async def nothing(_: Answered) -> None:
+    pass
+
+
+async def fail(
+    origins: Origins,
+    error: BaseException,
+    times: int = 1,
+    then: Callable[[Answered], Awaitable[None]] = nothing,
+) -> None:
+    for _ in range(times):
+        with pytest.raises(type(error)):
+            await visit(origins, error, then)
+
+
+async def answer(origins: Origins) -> None:
+    async with origins.visit(A) as answered:
+        answered()
+
+
+async def test_an_origin_that_cannot_be_connected_to_is_left_alone_then_tried_once(
+    origins: Origins, clock: Clock
+) -> None:
+    await fail(origins, no_connection(), 5)
+    with pytest.raises(OriginFailed) as refused:
+        await answer(origins)
+    assert refused.value.retry_after == 5
+    async with origins.visit(B):
+        pass
+    clock.now += 5
+    async with origins.visit(A) as answered:
+        with pytest.raises(OriginFailed):  # one tries, the others do not wait for what it finds
+            await answer(origins)
+        answered()
+    await answer(origins)
+    assert len(origins) == 0
+
+
+async def test_a_try_that_fails_lets_the_pause_begin_anew(origins: Origins, clock: Clock) -> None:
+    await fail(origins, no_connection(), 5)
+    clock.now += 5
+    await fail(origins, no_connection())
+    with pytest.raises(OriginFailed):
+        await answer(origins)
+
+
+async def test_an_answer_between_faults_makes_all_good(origins: Origins) -> None:
+    await fail(origins, no_connection(), 4)
+    await answer(origins)
+    await fail(origins, no_connection(), 4)
+    await answer(origins)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        no_connection(AddressRefused()),
+        aiohttp.ServerDisconnectedError(),
+        ValueError(),
+        asyncio.CancelledError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_is_not_the_origins_fault_does_not_count(
+    origins: Origins, error: BaseException
+) -> None:
+    await fail(origins, error, 9)
+    await answer(origins)
+
+
+async def test_an_origin_that_is_silent_is_left_alone(origins: Origins, clock: Clock) -> None:
+    async def wait(_: Answered) -> None:
+        clock.now += PATIENCE
+
+    await fail(origins, asyncio.CancelledError(), 5, wait)
+    with pytest.raises(OriginFailed):
+        await answer(origins)
+
+
+async def test_a_slow_picture_of_an_origin_that_answers_others_does_not_count(
+    origins: Origins, clock: Clock
+) -> None:
+    async def wait(_: Answered) -> None:
+        clock.now += PATIENCE
+        await answer(origins)
+
+    await fail(origins, asyncio.CancelledError(), 9, wait)
+    await answer(origins)
+
+
+async def test_a_body_that_is_slow_does_not_count(origins: Origins, clock: Clock) -> None:
+    async def wait(answered: Answered) -> None:
+        answered()
+        clock.now += PATIENCE
+
+    await fail(origins, asyncio.CancelledError(), 9, wait)
+    await answer(origins)
+
+
+async def test_no_more_than_the_limit_are_at_one_origin(origins: Origins) -> None:
+    inside: list[int] = []
+    leave = asyncio.Event()
+
+    async def enter(number: int) -> None:
+        async with origins.visit(A):
+            inside.append(number)
+            await leave.wait()
+
+    tasks = [asyncio.create_task(enter(number)) for number in range(4)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert inside == [0, 1]
+    async with origins.visit(B):
+        pass
+    tasks[2].cancel()  # who leaves the line lets the next one go on
+    leave.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert inside == [0, 1, 3]
+    assert len(origins) == 0
+
+
+async def test_who_waits_for_an_origin_that_dies_is_told_so(clock: Clock) -> None:
+    origins = Origins(1, PATIENCE, clock)
+    await fail(origins, no_connection(), 4)
+    waiting: list[asyncio.Task[None]] = []
+
+    async def queue_up(_: Answered) -> None:
+        waiting.append(asyncio.create_task(answer(origins)))
+        await asyncio.sleep(0)
+
+    await fail(origins, no_connection(), 1, queue_up)
+    with pytest.raises(OriginFailed):
+        await waiting[0]
+
+
+async def test_only_so_many_dead_origins_are_remembered(origins: Origins) -> None:
+    for number in range(1010):
+        with pytest.raises(aiohttp.ClientConnectorError):
+            async with origins.visit(parse_source(f"h{number}.example/x".encode())):
+                raise no_connection()
+    assert len(origins) == 1000
