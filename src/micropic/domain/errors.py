@@ -52,7 +52,7 @@ class MicropicError(Exception):
     @classmethod
     def from_members(cls, wire: dict[str, Any]) -> Self:
         """Make an error of this class from what `to_wire` gave."""
-        return cls(wire["detail"], wire.get("retry_after"))
+        return cls(wire["detail"], retry_after=wire.get("retry_after"))
 
 
 class BadRequest(MicropicError):
@@ -170,8 +170,10 @@ class RenderTimeout(MicropicError):
 
     code = "render_timeout"
 
-    def __init__(self, detail: str, seconds: float = 0.0) -> None:
-        super().__init__(detail)
+    def __init__(
+        self, detail: str, seconds: float = 0.0, *, retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail, retry_after)
         self.seconds = seconds
 
 
