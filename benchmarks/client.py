@@ -51,16 +51,18 @@ def _urls(job: dict[str, Any]) -> Iterator[URL]:
         yield URL(address, encoded=True)
 
 
-async def _ask(session: aiohttp.ClientSession, urls: Iterator[URL], tally: _Tally) -> None:
+async def _ask(
+    session: aiohttp.ClientSession, urls: Iterator[URL], headers: dict[str, str], tally: _Tally
+) -> None:
     for url in urls:
         started = time.perf_counter()
         try:
-            async with session.get(url) as answer:
+            async with session.get(url, headers=headers) as answer:
                 await answer.read()
         except (aiohttp.ClientError, TimeoutError):
             tally.errors += 1
             continue
-        if answer.status == 200:
+        if answer.status == (304 if headers else 200):
             tally.latencies.append(time.perf_counter() - started)
         else:
             tally.errors += 1
@@ -71,7 +73,9 @@ async def _run(job: dict[str, Any]) -> dict[str, float]:
     connector = aiohttp.TCPConnector(limit=job["connections"])
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        await asyncio.gather(*(_ask(session, urls, tally) for _ in range(job["connections"])))
+        headers = {"If-None-Match": job["etag"]} if job["etag"] else {}
+        clients = (_ask(session, urls, headers, tally) for _ in range(job["connections"]))
+        await asyncio.gather(*clients)
     return tally.summary(time.perf_counter() - started)
 
 

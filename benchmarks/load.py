@@ -16,6 +16,7 @@ from benchmarks.processes import ROOT
 
 _LUA = """
 local prefix, photos, number = "%(prefix)s", {%(photos)s}, 0
+if #'%(etag)s' > 0 then wrk.headers["If-None-Match"] = '%(etag)s' end
 if #photos > 0 then
   request = function()
     number = (number + 1) %% %(distinct)d
@@ -49,6 +50,8 @@ class Load:
     photos: Sequence[str] = ()
     distinct: int = 10**9
     """How many numbers there are; then they come again, from 0."""
+    etag: str = ""
+    """What the clients have already; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,11 @@ class Service:
             raise WrongAnswerError(msg)
         return body
 
+    def etag(self, path: str) -> str:
+        """Give the ETag of the preview at `path`."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
+            return str(answer.headers["ETag"])
+
     def fetch_all(self, prefix: str, names: Sequence[str]) -> list[bytes]:
         """Give the previews of all photos below `prefix`; see `fetch`."""
         return [self.fetch(f"{prefix}/{name}") for name in names]

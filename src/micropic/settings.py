@@ -298,7 +298,7 @@ class RenderSettings(_Section):
     )
     max_memory: _Bytes = Field(ByteSize(1024**3), description="address space of a render process")
     sandbox: _Switch = Field(
-        default=True,
+        True,  # noqa: FBT003 # the default
         description="whether render processes lack network, files and commands (docs/sandbox.md)",
     )
 

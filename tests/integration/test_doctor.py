@@ -41,7 +41,7 @@ def test_a_machine_that_is_fit_is_told_so(tmp_path: Path) -> None:
 
 def test_a_warning_says_what_to_do_and_is_no_failure(tmp_path: Path) -> None:
     done = micropic(
-        "doctor", "--json", "--render-slots", "900", "--render-sandbox", "false",
+        "doctor", "--json", "--render-slots", "900", "--render-sandbox", "off",
         "--cache-dirname", str(tmp_path), "--cache-size", "900TiB",
     )  # fmt: skip
     found = findings(done)

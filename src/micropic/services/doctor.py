@@ -30,6 +30,8 @@ _LEAST_LIBVIPS = (8, 18)
 _LEAST_FILES = 4096
 _PATIENCE = 10.0
 """Seconds for one preview, or for the broker."""
+_SAID = 200
+"""Characters of a dying process's last words that are shown."""
 _TRIES, _PAUSE = 6, 0.1
 """How often a cache over the network is asked, and the seconds between: first it connects."""
 _TIME_ERROR = 5
@@ -108,7 +110,8 @@ async def formats(process: RenderProcess) -> Finding:
         try:
             await process.receive(_PATIENCE)
         except MicropicError as error:
-            failed.append(f"{kind} to {form}: {error.detail} {process.said}".strip())
+            said = " ".join(process.said.split())[-_SAID:]
+            failed.append(f"{kind} to {form}: {error.detail} {said}".strip())
         if not process.usable:
             break
     if not failed:

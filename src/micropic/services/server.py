@@ -9,14 +9,13 @@ import signal
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from micropic.services.http_protocol import HttpProtocol
 
 _BACKLOG = 2048
-_LONGEST_HEAD = 64 * 1024
-"""Bytes that a request's line and header fields may take up."""
 _STOP_TIMEOUT = 10
 """Seconds in which requests under way may end when the service stops."""
 
@@ -82,7 +81,7 @@ async def serve(listeners: Sequence[Listener]) -> None:
 def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Protocol,  # h11, the other choice, keeps fragments and absolute-form targets
+        http=HttpProtocol,  # h11, the other choice, keeps fragments and absolute-form targets
         ws="none",
         lifespan="off",
         log_config=None,
@@ -92,73 +91,6 @@ def _config(app: Any) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_STOP_TIMEOUT,
     )
-
-
-class _Protocol(HttpToolsProtocol):
-    """Bounds what comes before a request's body, and sends an answer in one piece.
-
-    Uvicorn takes a header without end, and writes an answer's header and its body apart.
-    """
-
-    _head = 0
-    _in_head = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
-        joined = _JoinedWrites(cast("asyncio.Transport", transport))
-        super().connection_made(cast("asyncio.Transport", joined))
-
-    def on_message_begin(self) -> None:
-        """Count from here."""
-        self._head = 0
-        self._in_head = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Count no more."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Refuse a request whose line and fields have grown too long."""
-        if self._in_head:
-            self._head += len(data)
-            if self._head > _LONGEST_HEAD:
-                self.send_400_response("The request's header is too long.")
-                return
-        super().data_received(data)
-
-
-class _JoinedWrites:
-    """Hands on at once what is written within one turn of the event loop.
-
-    The transport sends each write as a packet of its own, and wakes the client for each.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[bytes] = []
-        self.is_closing = transport.is_closing  # asked for with every answer
-
-    def write(self, data: bytes) -> None:
-        """Send it by the end of this turn."""
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
-        self._waiting.append(data)
-
-    def close(self) -> None:
-        """Send what waits, then close."""
-        self._flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def _flush(self) -> None:
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            self._transport.writelines(waiting)
 
 
 class _Server(uvicorn.Server):

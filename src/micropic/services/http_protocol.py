@@ -1,0 +1,141 @@
+"""HTTP/1.1 as uvicorn and httptools have it, with bounds on what a client may make us wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_LONGEST_HEAD = 32 * 1024
+"""Bytes that a request's line and header fields may take up."""
+_HEAD_TIMEOUT = 5.0
+"""Seconds in which they have to come: from the connection, then from the first byte of each."""
+_WRITE_INTERVAL = 10.0
+"""Seconds from one look to the next at whether a client takes its answer."""
+_LEAST_RATE = 1024
+"""Bytes a second that it has to take."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Bounds what comes before a request's body, and sends an answer in one piece.
+
+    Uvicorn takes a header without end and for ever, keeps an answer for a client that does not
+    read it, and writes an answer's header and its body apart.
+    """
+
+    _head = 0
+    _in_head = True
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        joined = _JoinedWrites(cast("asyncio.Transport", transport))
+        super().connection_made(cast("asyncio.Transport", joined))
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._cancel_head_timer()
+        self._cancel_write_timer()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Count from here."""
+        self._head = 0
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Count no more."""
+        self._in_head = False
+        self._cancel_head_timer()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a request whose line and fields have grown too long."""
+        if self._in_head:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD:
+                self.send_400_response("The request's header is too long.")
+                return
+        super().data_received(data)
+        if self._head_timer is None and (self._in_head or self._is_idle()):
+            self._expect_head()
+
+    def pause_writing(self) -> None:
+        """See to it that the client goes on reading."""
+        super().pause_writing()
+        self._look_again_at(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Take note that it has read enough."""
+        self._cancel_write_timer()
+        super().resume_writing()
+
+    def _is_idle(self) -> bool:
+        """Tell whether what came is of no request, not even the beginning of one."""
+        return (self.cycle is None or self.cycle.response_complete) and (
+            self.timeout_keep_alive_task is None
+        )
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT, self._head_missing)
+
+    def _head_missing(self) -> None:
+        self._head_timer = None
+        self.transport.close()
+
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _look_again_at(self, waiting: int) -> None:
+        self._write_timer = self.loop.call_later(_WRITE_INTERVAL, self._check_reading, waiting)
+
+    def _check_reading(self, before: int) -> None:
+        """Hang up on a client that has taken next to nothing of the `before` bytes."""
+        waiting = self.transport.get_write_buffer_size()
+        if before - waiting < _LEAST_RATE * _WRITE_INTERVAL:
+            self.transport.abort()
+        else:
+            self._look_again_at(waiting)
+
+    def _cancel_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+
+class _JoinedWrites:
+    """Hands on at once what is written within one turn of the event loop.
+
+    The transport sends each write as a packet of its own, and wakes the client for each.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[bytes] = []
+        self.is_closing = transport.is_closing  # asked for with every answer
+
+    def write(self, data: bytes) -> None:
+        """Send it by the end of this turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._transport.writelines(waiting)
