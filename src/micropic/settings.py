@@ -143,6 +143,7 @@ _Age = Annotated[float, Field(ge=0, le=31_536_000), Allowed("seconds, up to a ye
 _Share = Annotated[float, Field(ge=0, le=0.9), Allowed("a number from 0 to 0.9")]
 _Switch = Annotated[bool, Allowed("on or off")]
 _Bytes = Annotated[ByteSize, Allowed("bytes, such as 512MiB or 2GB")]
+_Rate = Annotated[float, Field(ge=0), Allowed("a number from 0")]
 _Text = Annotated[str, Allowed("text")]
 _Names = Annotated[
     tuple[Annotated[str, AfterValidator(_host_pattern)], ...],
@@ -216,6 +217,12 @@ class ProxySettings(_Section):
     )
     client_header: _Header = Field(
         "x-forwarded-for", description="where they say it; forwarded is RFC 7239's"
+    )
+    rate: _Rate = Field(
+        0.0, description="previews a second that one client may ask for; 0: as many as it likes"
+    )
+    burst: _AtLeastOne = Field(
+        100, description="previews that it may ask for at once, after a while without"
     )
     keys: _Keys = Field(
         (), description="keys that sign addresses (docs/signing.md); empty: none is signed"
@@ -310,7 +317,7 @@ class PreviewerSettings(_Section):
     avif_quality: _Quality = Field(
         65, description="the same for AVIF, whose scale is another one (docs/engine.md)"
     )
-    max_rate: Annotated[float, Field(ge=0), Allowed("a number from 0")] = Field(
+    max_rate: _Rate = Field(
         0.0, description="requests a second that one previewer takes; 0: as many as it can"
     )
 

@@ -28,6 +28,7 @@ _STATUS = {
     "too_much_memory": 413,
     "render_timeout": 504,
     "quarantined": 422,
+    "too_many_requests": 429,
     "overloaded": 503,
     "not_cached": 504,
     "timeout": 504,

@@ -19,6 +19,7 @@ MicropicError
 ├── TooMuchMemory         the render ran out of memory
 ├── RenderTimeout         the render took too long
 ├── Quarantined           the picture has crashed or hung the renderer too often
+├── TooManyRequests       one client asks for more than it may
 ├── Overloaded            too much work is waiting
 ├── NotCached             only what is kept was asked for, and it is not
 └── DeadlineExceeded      the time of the whole request is up
@@ -40,7 +41,7 @@ class MicropicError(Exception):
     code: ClassVar[str] = "internal_error"
     _retry_after: ClassVar[int | None] = None
 
-    def __init__(self, detail: str, retry_after: int | None = None) -> None:
+    def __init__(self, detail: str, *, retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = self._retry_after if retry_after is None else retry_after
@@ -181,6 +182,12 @@ class Quarantined(MicropicError):
     """The picture has crashed or hung a render process three times of late."""
 
     code = "quarantined"
+
+
+class TooManyRequests(MicropicError):
+    """The client asks for more than `proxy.rate` and `proxy.burst` allow."""
+
+    code = "too_many_requests"
 
 
 class Overloaded(MicropicError):

@@ -24,6 +24,7 @@ from micropic.web.client_watch import ClientGone, ClientWatches
 from micropic.web.conditions import Conditions, conditions
 from micropic.web.entrance import Entrance, Networks, is_among
 from micropic.web.purging import Purging, purge_answer
+from micropic.web.rate_limit import RateLimit
 from micropic.web.responses import Response, Sharing, from_preview
 from micropic.web.routed import routed
 
@@ -45,6 +46,7 @@ class ProxyOptions:
     timeout: float
     """Seconds for a whole request."""
     entrance: Entrance = field(default_factory=Entrance)
+    limit: RateLimit | None = None
     forward_headers: frozenset[str] | None = None
     """The only ones of the client's that may reach an origin; None: all that can."""
     credential_hosts: Sequence[str] = ()
@@ -90,7 +92,7 @@ class ProxyApp:
                 path = scope["raw_path"].decode("utf-8", "replace")
                 await exchange.answer(problems.not_found(path, exchange.request_id))
             elif scope["raw_path"].startswith(_PREVIEW_PATHS):
-                answer = self._purge if scope["method"] == "DELETE" else self._preview
+                answer = self._purge if scope["method"] == "DELETE" else self._limited
                 await exchange.answer(await answer(scope, receive, exchange))
             else:
                 await self._rest(scope, receive, exchange.send)
@@ -111,6 +113,17 @@ class ProxyApp:
             exchange.bytes,
             exchange.provenance,
         )
+
+    async def _limited(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
+        """Answer unless the client has asked for too much; what is kept counts like the rest."""
+        if self._options.limit is None:
+            return await self._preview(scope, receive, exchange)
+        fields, refusal = self._options.limit.take(exchange.client)
+        if refusal:
+            response = problems.from_error(refusal, exchange.request_id)
+        else:
+            response = await self._preview(scope, receive, exchange)
+        return response._replace(headers=response.headers + fields)
 
     async def _preview(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
         if scope["method"] not in _METHODS:

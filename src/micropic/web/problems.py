@@ -29,6 +29,7 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.TooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RenderTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.Quarantined: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
@@ -45,8 +46,10 @@ def from_error(error: errors.MicropicError, request_id: str, *, private: bool = 
         status = _STATUS[type(error)]
         if error.retry_after is not None:
             headers = {"Retry-After": str(error.retry_after)}
-    # Whoever has credentials may get another answer than a 401.
-    private = private or status == HTTPStatus.UNAUTHORIZED
+    # Whoever has credentials may get another answer than a 401, and who asks for less, too.
+    private = (
+        private or status == HTTPStatus.UNAUTHORIZED or isinstance(error, errors.TooManyRequests)
+    )
     return problem(status, error.code, error.detail, request_id, headers, private=private)
 
 

@@ -38,6 +38,7 @@ from micropic.settings import Settings, cores
 from micropic.web.entrance import Entrance
 from micropic.web.pages import page_routes
 from micropic.web.purging import Purging
+from micropic.web.rate_limit import RateLimit
 from micropic.web.responses import Sharing
 from micropic.web.routed import routed
 from micropic.wiring import watched
@@ -198,6 +199,7 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
             trusted=settings.proxy.trusted,
             client_header=settings.proxy.client_header,
         ),
+        limit=_limit(settings),
         forward_headers=None if "all" in forwarded else frozenset(forwarded),
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,
@@ -226,6 +228,11 @@ def _grammar(settings: Settings) -> Grammar:
         sizes=frozenset(Size(*map(int, size.split("x"))) for size in settings.proxy.sizes),
         transforms=frozenset(parse_path(path, b"", grammar).transform for path in paths),
     )
+
+
+def _limit(settings: Settings) -> RateLimit | None:
+    proxy = settings.proxy
+    return RateLimit(proxy.rate, proxy.burst) if proxy.rate else None
 
 
 def _announce(settings: Settings, proxy: Listener, health: Listener) -> None:
