@@ -246,7 +246,7 @@ async def test_a_failure_before_a_worker_has_the_request_is_shared(cache: Leasin
     tasks = [asyncio.create_task(proxy.preview(asked())) for _ in range(3)]
     await until(lambda: len(worker.calls) == 1)
     await asyncio.wait(tasks, timeout=0.1)
-    worker.calls[0].set_exception(Overloaded("full", 7))
+    worker.calls[0].set_exception(Overloaded("full", retry_after=7))
     for task in tasks:
         with pytest.raises(Overloaded) as caught:
             await task

@@ -79,7 +79,7 @@ async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: l
         OriginRefused("No.", 403, {}),
         OriginRefused("No.", 401, {}),
         OriginTimeout("No."),
-        Overloaded("No.", 1),
+        Overloaded("No.", retry_after=1),
         RenderCrashed("No."),
     ],
 )

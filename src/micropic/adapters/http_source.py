@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,7 @@ _READ_BUFFER = 1024 * 1024
 """Bytes that may wait to be read; with less a photo is paused and resumed on its way."""
 _LONGEST_FACT = 1024
 """Characters of a header field that are kept with a picture; a longer one is not believed."""
+_KEPT_OF_A_REFUSAL = ("WWW-Authenticate", "Retry-After")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _NOT_FOR_THE_CLIENT = {407, 421}
 """4xx that speak of the way from us to the origin (RFC 9110, sections 15.5.8 and 15.5.20)."""
@@ -236,11 +238,9 @@ def _refusal(url: SourceUrl, response: aiohttp.ClientResponse) -> OriginRefused 
     except ValueError:
         phrase = str(status)
     if 400 <= status < 500 and status not in _NOT_FOR_THE_CLIENT:  # noqa: PLR2004
-        kept = {
-            name: _latin1(response.headers[name])
-            for name in ("WWW-Authenticate", "Retry-After")
-            if name in response.headers
-        }
+        said = {name: response.headers.get(name, "") for name in _KEPT_OF_A_REFUSAL}
+        # What is no plain text could not be sent on, or would show as something else.
+        kept = {name: each for name, each in said.items() if re.fullmatch(r"[ -~]+", each)}
         msg = f"{url.authority} answered {phrase}. Check the address of the picture."
         return OriginRefused(msg, status, kept)
     return OriginFailed(f"{url.authority} answered {phrase} where a picture was asked for.")

@@ -38,7 +38,8 @@ _NEVER_PREFIXES = (
 )  # fmt: skip
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+# Neither control characters nor marks that break lines or turn the direction of writing.
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*")
 
 
 def forwardable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -41,12 +42,16 @@ def configure(level: str, file: str) -> None:
 
 
 def _render(_logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
-    """Write an event as JSON: one processor, since every request passes through it."""
+    """Write an event as JSON: one processor, since every request passes through it.
+
+    In ASCII: marks that turn the direction of writing would show the reader another line.
+    """
     if event.get("exc_info"):
         structlog.processors.format_exc_info(_logger, level, event)
     event["level"] = level
     event["timestamp"] = datetime.now(UTC)
-    return orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
+    line = orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
+    return line if line.isascii() else json.dumps(json.loads(line)).encode()
 
 
 class _Lines:
