@@ -174,7 +174,7 @@ class RenderTimeout(MicropicError):
     def __init__(
         self, detail: str, seconds: float = 0.0, *, retry_after: int | None = None
     ) -> None:
-        super().__init__(detail, retry_after)
+        super().__init__(detail, retry_after=retry_after)
         self.seconds = seconds
 
 
