@@ -14,18 +14,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.tinylfu import TinyLfuIndex
 from micropic.domain.lru import LruIndex
 from micropic.domain.s3fifo import S3FifoIndex
 
 _OBJECTS = 20_000
 _REQUESTS = 200_000
-_Policy = type[LruIndex[int] | S3FifoIndex[int]]
-_POLICIES: dict[str, _Policy] = {"LRU": LruIndex[int], "S3-FIFO": S3FifoIndex[int]}
+_Policy = type[LruIndex[int] | S3FifoIndex[int] | TinyLfuIndex]
+_POLICIES: dict[str, _Policy] = {
+    "LRU": LruIndex[int],
+    "S3-FIFO": S3FifoIndex[int],
+    "W-TinyLFU": TinyLfuIndex,
+}
 
 
 def main() -> int:
     """Print the table."""
-    print("| Zipf | scans | cache | LRU | S3-FIFO | optimum |\n|---|---|---|---|---|---|")
+    names = " | ".join(["Zipf", "scans", "cache", *_POLICIES, "optimum"])
+    print(f"| {names} |\n|{'---|' * (len(_POLICIES) + 4)}")
     for skew, scans in itertools.product((0.7, 0.9, 1.1), (False, True)):
         trace, sizes = _trace(skew, scans=scans)
         footprint = sum(sizes[key] for key in set(trace))
