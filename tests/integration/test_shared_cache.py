@@ -125,11 +125,13 @@ async def test_what_is_larger_than_a_body_may_be_is_not_kept_and_keeps_nobody_wa
 async def test_a_stream_that_is_none_is_refused_and_leaves_nothing(shared: SharedCache) -> None:
     async with channel_to(shared) as channel, shared.client() as cache:
         raw = cache_pb2_grpc.CacheStub(channel)
-        head = cache_pb2.PutPiece(request=cache_pb2.PutRequest(key="key"))
+        head = cache_pb2.PutPiece(request=cache_pb2.PutRequest(key="key", length=2 * MIB))
         piece = cache_pb2.PutPiece(body=b"x" * MIB)
         for pieces, code in (
             ([], grpc.StatusCode.INVALID_ARGUMENT),
             ([piece, head], grpc.StatusCode.INVALID_ARGUMENT),
+            ([head, piece], grpc.StatusCode.INVALID_ARGUMENT),
+            ([head, piece, piece, piece], grpc.StatusCode.INVALID_ARGUMENT),
             ([head, *[piece] * 65], grpc.StatusCode.RESOURCE_EXHAUSTED),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -217,7 +217,9 @@ class GrpcCache:
 
 def _put_pieces(key: str, preview: Preview, lease: str) -> Iterator[cache_pb2.PutPiece]:
     head = preview_to_message(replace(preview, body=b""))
-    yield cache_pb2.PutPiece(request=cache_pb2.PutRequest(key=key, preview=head, lease=lease))
+    length = len(preview.body)
+    request = cache_pb2.PutRequest(key=key, preview=head, lease=lease, length=length)
+    yield cache_pb2.PutPiece(request=request)
     for piece in pieces(preview.body):
         yield cache_pb2.PutPiece(body=piece)
 

@@ -197,6 +197,9 @@ class CacheService(cache_pb2_grpc.CacheServicer):
                 body += piece.body
                 if len(body) > MAX_BODY:
                     await context.abort(StatusCode.RESOURCE_EXHAUSTED, "The body is too large.")
+            # A stream whose sender has left may look as if it had come to its end.
+            if len(body) != first.request.length:
+                await context.abort(StatusCode.INVALID_ARGUMENT, "The body is not whole.")
             preview = preview_from_message(first.request.preview)
             preview = replace(preview, body=bytes(body))
             await self._keep(first.request.key, preview, first.request.lease)

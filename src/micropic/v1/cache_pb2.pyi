@@ -62,14 +62,16 @@ class LeaseReply(_message.Message):
     def __init__(self, token: _Optional[str] = ..., preview: _Optional[_Union[_preview_pb2.Preview, _Mapping]] = ..., problem: _Optional[_Union[_preview_pb2.Problem, _Mapping]] = ..., large: _Optional[bool] = ...) -> None: ...
 
 class PutRequest(_message.Message):
-    __slots__ = ("key", "preview", "lease")
+    __slots__ = ("key", "preview", "lease", "length")
     KEY_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
     key: str
     preview: _preview_pb2.Preview
     lease: str
-    def __init__(self, key: _Optional[str] = ..., preview: _Optional[_Union[_preview_pb2.Preview, _Mapping]] = ..., lease: _Optional[str] = ...) -> None: ...
+    length: int
+    def __init__(self, key: _Optional[str] = ..., preview: _Optional[_Union[_preview_pb2.Preview, _Mapping]] = ..., lease: _Optional[str] = ..., length: _Optional[int] = ...) -> None: ...
 
 class PutPiece(_message.Message):
     __slots__ = ("request", "body")
