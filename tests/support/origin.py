@@ -65,6 +65,8 @@ class Reply:
     """The connection closes after so many bytes of the body."""
     trickle: bool = False
     """The body comes a byte at a time."""
+    trickle_head: bool = False
+    """The status line and the header fields do."""
 
 
 Answering = Reply | Callable[[Received], Reply]
@@ -113,6 +115,11 @@ class Origin:
     def counts(self) -> Counter[str]:
         """How often each target was asked for."""
         return Counter(self.targets)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections)
 
     def gate(self) -> Gate:
         """Make something for answers to wait for."""
@@ -170,7 +177,7 @@ class Origin:
         for piece in _pieces(reply):
             writer.write(piece)
             await writer.drain()
-            if reply.trickle:
+            if reply.trickle or reply.trickle_head:
                 await asyncio.sleep(_TRICKLE_PAUSE)
         return reply.cut_after is None
 
@@ -190,7 +197,9 @@ def _pieces(reply: Reply) -> Iterator[bytes]:
     )
     fields = "".join(f"{name}: {value}\r\n" for name, value in [*reply.headers.items(), framing])
     status = f"{reply.status} {HTTPStatus(reply.status).phrase}"
-    yield f"HTTP/1.1 {status}\r\n{fields}\r\n".encode("latin-1")
+    head = f"HTTP/1.1 {status}\r\n{fields}\r\n".encode("latin-1")
+    step = 1 if reply.trickle_head else len(head)
+    yield from (head[start : start + step] for start in range(0, len(head), step))
     body = reply.body[: reply.cut_after]
     size = 1 if reply.trickle else 65536
     for start in range(0, len(body), size):
