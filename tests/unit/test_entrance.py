@@ -53,6 +53,12 @@ def test_a_signature_stands_behind_the_prefix() -> None:
         entrance.check_signature(asked)
 
 
+def test_a_signature_is_taken_off_even_where_the_prefix_lacks() -> None:
+    asked = scope(signing.sign("/fill/1/1/h", KEY))
+    assert not Entrance(prefix="/img", keys=[KEY]).enter(asked)
+    assert asked["raw_path"] == b"/fill/1/1/h"
+
+
 @pytest.mark.parametrize(
     ("told", "client"),
     [

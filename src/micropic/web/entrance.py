@@ -35,15 +35,16 @@ class Entrance:
     def enter(self, scope: Any) -> bool:
         """Bring a request (ASGI) to what it would be without all that; False: not for us."""
         path: bytes = scope["raw_path"]
+        is_for_us = True
         if self.prefix:
             prefix = self.prefix.encode()
             if path.startswith(prefix + b"/"):
                 path = path[len(prefix) :]
                 scope["path"] = scope["path"].removeprefix(self.prefix)
-            elif path not in _WITHOUT_PREFIX:
-                return False
+            else:
+                is_for_us = path in _WITHOUT_PREFIX
         scope["signature"], scope["raw_path"] = signing.split(path) if self.keys else (b"", path)
-        return True
+        return is_for_us
 
     def check_signature(self, scope: Any) -> None:
         """Let a request pass that has entered.

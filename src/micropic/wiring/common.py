@@ -20,6 +20,7 @@ from micropic.domain.errors import BadRequest
 from micropic.domain.freshness import Policy
 from micropic.domain.model import Scheme, Size
 from micropic.domain.options import Defaults
+from micropic.domain.signing import sign
 from micropic.domain.source_rules import SourceRules
 from micropic.domain.urls import AllowedPreview, Grammar, parse_path, parse_source
 from micropic.imaging import extras
@@ -261,9 +262,11 @@ def _announce(settings: Settings, proxy: Listener, health: Listener) -> None:
             "PROXY_KEYS, or keep the port to yourself.",
         )
     host = "localhost" if settings.proxy.host in {"0.0.0.0", "::"} else settings.proxy.host  # noqa: S104
-    address = f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}{settings.proxy.prefix}"
+    sample, keys = "/fill/300/200/sample:cat.jpg", settings.proxy.keys
     print(  # noqa: T201 # for the person who started it
         f"micropic {__version__} listens on {address}\n"
-        f"Try {address}/fill/300/200/sample:cat.jpg or open {address}/ in a browser.",
+        f"Try {address}{sign(sample, keys[0]) if keys else sample}"
+        + (f" or open {address}/ in a browser." if settings.proxy.playground else ""),
         flush=True,
     )
