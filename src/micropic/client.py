@@ -53,8 +53,8 @@ class Client:
         sides = str(width), str(width if height is None else height)
         # None of them has a slash left, so none can end early and name another source than this,
         # which arrives as it is, whatever it holds.
-        steps = (quote(step, safe=":=,") for step in (mode, *sides, segment, source) if step)
-        target = "/" + "/".join(steps)
+        steps = [quote(step, safe=":=,") for step in (mode, *sides, segment) if step]
+        target = "/".join(["", *steps, quote(source, safe=":")])
         try:
             parse_path(target.encode(), b"", DEFAULT)
         except BadRequest as error:

@@ -89,3 +89,8 @@ def test_a_srcset_has_each_width_in_its_shape() -> None:
         assert parts == [
             f"/{shape}/q=70/a.example%2Fx {shape.split('/')[1]}w" for shape in expected
         ]
+
+
+def test_a_comma_in_a_source_ends_no_part_of_a_srcset() -> None:
+    (part,) = Client().srcset("a.example/x,", widths=[9], q=70, f="png").split(", ")
+    assert part == "/fit/9/9/q=70,f=png/a.example%2Fx%2C 9w"
