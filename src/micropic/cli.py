@@ -235,14 +235,17 @@ def sign(
     key = key.partition(",")[0].strip()
     if not key:
         _fail("Give a key, by --key or PROXY_KEYS.")
-    for target in targets:
+    for given in targets:
+        target = signing.as_sent(given)
         path, _, query = target.partition("?")
         try:
-            urls.parse_path(path.encode(), query.encode(), urls.DEFAULT)
+            address = urls.parse_path(path.encode(), query.encode(), urls.DEFAULT)
         except BadRequest as error:
-            _fail(f"{target}: {error.detail}")
+            _fail(f"{given}: {error.detail}")
         if expires is not None:
-            target = urls.with_option(target, "exp", int(time.time()) + expires)  # noqa: PLW2901
+            if address.expires is not None:
+                _fail(f"{given}: It has an exp= of its own.")
+            target = urls.with_option(target, "exp", int(time.time()) + expires)
         typer.echo(signing.sign(target, key))
 
 

@@ -42,16 +42,19 @@ class Client:
         """Give the address of a preview; without a height it is as high as it is wide.
 
         `options` are those of the address (`q=70`, `f="webp"`); `exp` is seconds of the Unix
-        epoch, after which the address is of no use any more.
+        epoch, after which the address is of no use any more. Whatever a value holds, what is
+        signed is a preview of `source`: values may come from who asks for a page.
 
         Raises:
             ValueError: the service would not understand it.
 
         """
-        segment = ",".join(f"{key}={quote(_written(value))}" for key, value in options.items())
-        # Percent-encoded as a whole, a source arrives as it is, whatever it holds.
-        steps = [mode, str(width), str(height or width), segment, quote(source, safe=":")]
-        target = "/" + "/".join(filter(None, steps))
+        segment = ",".join(f"{key}={_written(value)}" for key, value in options.items())
+        sides = str(width), str(width if height is None else height)
+        # None of them has a slash left, so none can end early and name another source than this,
+        # which arrives as it is, whatever it holds.
+        steps = [quote(step, safe=":=,") for step in (mode, *sides, segment) if step]
+        target = "/".join(["", *steps, quote(source, safe=":")])
         try:
             parse_path(target.encode(), b"", DEFAULT)
         except BadRequest as error:
@@ -84,4 +87,8 @@ class Client:
 
 
 def _written(value: object) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    written = str(int(value)) if isinstance(value, bool) else str(value)
+    if "," in written:  # it would begin another option
+        msg = f"The value of an option holds no comma, unlike {written!a}."
+        raise ValueError(msg)
+    return written

@@ -127,6 +127,17 @@ def test_what_cannot_be_had_at_the_start_is_named_in_one_line(
     assert said in line
 
 
+def test_settings_that_contradict_each_other_are_told_in_one_line(tmp_path: Path) -> None:
+    spare = Service(
+        tmp_path, LOG_FILE="", PROXY_PLAYGROUND="off", PROXY_TRANSFORMS="fill/9/9/explain=1"
+    )
+    done = micropic("serve", **spare.settings)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "proxy.transforms allows fill/9/9/explain=1" in line
+    assert "proxy.playground" in line
+
+
 def test_it_may_have_as_many_connections_as_the_system_lets_it(
     start_service: StartService,
 ) -> None:

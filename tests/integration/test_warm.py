@@ -122,6 +122,7 @@ def test_what_is_asked_for_is_signed_with_the_first_key(
     [
         (["/fill/30/30/h/x"], "Give a key"),
         (["--key", "sixteen characters!", "/fill/30/h/x"], "/fill/30/h/x: "),
+        (["--key", "sixteen characters!", "--expires", "9", "/fill/9/9/exp=5/h"], "/fill/9/9/exp="),
     ],
 )
 def test_what_cannot_be_signed_is_told(arguments: list[str], said: str) -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from micropic.client import Client
-from micropic.domain import signing
-from micropic.domain.model import Size
+from micropic.domain import options, signing
+from micropic.domain.model import Mode, Size
 from micropic.domain.urls import DEFAULT, Address, parse_path
 
 SOURCE = "https://www.example.com/an owl?a=1&b=%2F#top"
@@ -41,10 +45,41 @@ def test_an_address_is_signed_behind_the_base() -> None:
     assert signing.is_signed(target, signature, [KEY])
 
 
-@pytest.mark.parametrize("options", [{"width": 0}, {"width": 9, "q": 101}, {"width": 9, "x": 1}])
-def test_what_the_service_would_refuse_is_an_error(options: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"width": 0},
+        {"width": 9, "height": 0},
+        {"width": 9, "q": 101},
+        {"width": 9, "x": 1},
+        {"width": 9, "mode": "fill/9/9/evil.example"},
+        {"width": "9/9/evil.example"},
+        {"width": 9, "height": "9/evil.example"},
+        {"width": 9, "g": "smart/evil.example"},
+        {"width": 9, "g": "smart,dpr=4"},
+    ],
+)
+def test_what_the_service_would_refuse_is_an_error(asked: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
-        Client().url_for(SOURCE, **options)  # type: ignore[arg-type] # that is the point
+        Client().url_for(SOURCE, **asked)
+
+
+_OPTIONS = {"q": "7", "f": "jpeg", "g": "smart", "dpr": "2", "bg": "fff", "exp": "2000000000"}
+_PIECES = ["/", "/h", ",", ",q=1", "=", "%2F", "%2C", "%", "?", "#", ":", "+", ".", "1"]
+
+
+@given(st.sampled_from(sorted(_OPTIONS)), st.lists(st.sampled_from(_PIECES), max_size=4))
+def test_no_value_changes_what_else_is_asked_for(name: str, pieces: list[str]) -> None:
+    value = "".join([_OPTIONS[name], *pieces])
+    try:
+        url = Client().url_for(SOURCE, width=300, **{name: value})  # type: ignore[arg-type] # mode is none of them
+    except ValueError:
+        return
+    address, values = read(url), {name: options.OPTIONS[name].read(value)}
+    assert address.source == read(Client().url_for(SOURCE, width=300)).source
+    assert address.transform == options.transform(
+        Mode.FILL, Size(300, 300), values, DEFAULT.defaults
+    )
 
 
 def test_a_srcset_has_each_width_in_its_shape() -> None:
@@ -54,3 +89,8 @@ def test_a_srcset_has_each_width_in_its_shape() -> None:
         assert parts == [
             f"/{shape}/q=70/a.example%2Fx {shape.split('/')[1]}w" for shape in expected
         ]
+
+
+def test_a_comma_in_a_source_ends_no_part_of_a_srcset() -> None:
+    (part,) = Client().srcset("a.example/x,", widths=[9], q=70, f="png").split(", ")
+    assert part == "/fit/9/9/q=70,f=png/a.example%2Fx%2C 9w"

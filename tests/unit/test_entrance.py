@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from ipaddress import ip_network
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_a_prefix_is_taken_off_and_asked_for(path: str, entered: str | None) -> 
 
 
 def test_a_signature_stands_behind_the_prefix() -> None:
-    entrance, target = Entrance(prefix="/img", keys=[KEY]), "/fill/1/1/h"
+    entrance, target = Entrance(prefix="/img", keys=(KEY,)), "/fill/1/1/h"
     asked = scope("/img" + signing.sign(target, KEY))
     assert entrance.enter(asked)
     assert asked["raw_path"] == target.encode()
@@ -51,6 +52,22 @@ def test_a_signature_stands_behind_the_prefix() -> None:
     asked["query_string"] = b"x"
     with pytest.raises(BadSignature):
         entrance.check_signature(asked)
+
+
+def test_what_was_found_signed_is_remembered_for_the_keys_of_then() -> None:
+    path = signing.sign("/fill/1/1/remembered", KEY)
+    for keys in ((KEY,), ("the one that came after it",), (KEY,)):
+        asked = scope(path)
+        entrance = Entrance(keys=keys)
+        entrance.enter(asked)
+        with nullcontext() if keys == (KEY,) else pytest.raises(BadSignature):
+            entrance.check_signature(asked)
+
+
+def test_a_signature_is_taken_off_even_where_the_prefix_lacks() -> None:
+    asked = scope(signing.sign("/fill/1/1/h", KEY))
+    assert not Entrance(prefix="/img", keys=(KEY,)).enter(asked)
+    assert asked["raw_path"] == b"/fill/1/1/h"
 
 
 @pytest.mark.parametrize(

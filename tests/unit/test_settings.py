@@ -205,6 +205,7 @@ def test_a_value_is_read(name: str, text: str, expected: object) -> None:
         ("PROXY_SIZES", "0x5"),
         ("PROXY_TRANSFORMS", "fill/300"),
         ("PROXY_TRANSFORMS", "fill/300/200/q=0"),
+        ("PROXY_TRANSFORMS", "fill/300/200/q70"),
         ("LOG_LEVEL", "loud"),
     ],
 )

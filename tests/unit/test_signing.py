@@ -38,6 +38,22 @@ def test_what_is_not_signed_stays_whole(path: str) -> None:
     assert signing.split(path.encode()) == (b"", path.encode())
 
 
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("/fill/3/2/h/ü b", "/fill/3/2/h/%C3%BC%20b"),
+        ("/fill/3/2/h/x#y?z'", "/fill/3/2/h/x%23y?z%27"),
+        ('/fill/3/2/h/{}|^`\\<>"\x7f', "/fill/3/2/h/%7B%7D%7C%5E%60%5C%3C%3E%22%7F"),
+        ("/fill/3/2/h/x?", "/fill/3/2/h/x"),
+        ("/fill/3/2/h/x??", "/fill/3/2/h/x??"),
+        ("/fill/3/2/[::1]:80/%2f%zz%", "/fill/3/2/[::1]:80/%2f%zz%"),
+        ("/fill/3/2/g=0:1,f=png+webp/h/~!$&()*;@", "/fill/3/2/g=0:1,f=png+webp/h/~!$&()*;@"),
+    ],
+)
+def test_what_is_to_be_signed_is_written_as_every_client_sends_it(target: str, sent: str) -> None:
+    assert signing.as_sent(target) == signing.as_sent(sent) == sent
+
+
 def test_any_of_several_keys_may_have_signed() -> None:
     signature, target = signing.split(SIGNED.encode())
     assert signing.is_signed(target, signature, ["another key, a newer one", KEY])

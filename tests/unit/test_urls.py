@@ -26,6 +26,7 @@ from micropic.domain.options import Defaults
 from micropic.domain.urls import (
     DEFAULT,
     MAX_LENGTH,
+    AllowedPreview,
     Grammar,
     build_path,
     build_transform,
@@ -522,13 +523,30 @@ def test_sizes_may_be_a_list_with_dpr_counted_in() -> None:
         parse_path(b"/fill/300/200/dpr=2/h/a", b"", grammar)
 
 
-def test_transforms_may_be_a_list_whatever_the_client_accepts() -> None:
-    allowed = parse_path(b"/fill/300/200/q=70/h/a", b"", DEFAULT).transform
-    grammar = Grammar(transforms=frozenset({allowed}))
-    address = parse_path(b"/fill/300/200/q=70,g=smart/h/b", b"", grammar, "image/webp")
-    assert address.transform.quality == 70
-    with pytest.raises(PreviewForbidden, match="fill/300/200/"):
-        parse_path(b"/fill/300/200/q=71/h/b", b"", grammar)
+def _listed(beginning: str) -> Grammar:
+    address = parse_path(f"/{beginning}/h/a".encode(), b"", DEFAULT)
+    return Grammar(transforms=frozenset({AllowedPreview(address.transform, address.negotiated)}))
+
+
+@pytest.mark.parametrize("accept", ["", "image/webp"])
+@pytest.mark.parametrize(
+    ("listed", "asked", "others"),
+    [
+        ("fill/300/200/q=70", "q=70,g=smart", ["q=71", "q=70,f=auto", "q=70,f=jpeg+png"]),
+        ("fill/300/200/f=auto,q=70", "q=70,f=auto", ["q=70", "f=webp,q=70"]),
+        ("fill/300/200/anim=1", "anim=1", ["anim=gif", "anim=webp", "g=smart"]),
+    ],
+)
+def test_transforms_may_be_a_list_whatever_the_client_accepts(
+    accept: str, listed: str, asked: str, others: list[str]
+) -> None:
+    grammar = _listed(listed)
+    path = f"/fill/300/200/{asked}/h/b".encode()
+    plain = parse_path(path, b"", DEFAULT, accept)
+    assert parse_path(path, b"", grammar, accept) == plain
+    for other in others:
+        with pytest.raises(PreviewForbidden):
+            parse_path(f"/fill/300/200/{other}/h/b".encode(), b"", grammar, accept)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 The signature is the HMAC-SHA256 (RFC 2104) of all that follows it on the request line, from the
 slash on, with the query and byte for byte as it is sent; written in base64url without padding
 (RFC 4648, section 5): 43 characters. The key is the UTF-8 text of the setting.
+
+So nothing is decoded before it is signed or checked: `%2F` is not `/`, and a client that encodes
+more than was signed is refused (`as_sent`). The question mark of an empty query is not signed.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ import re
 from collections.abc import Sequence
 
 _SIGNED = re.compile(rb"/([A-Za-z0-9_-]{43})(/.*)", re.DOTALL)
+# What some client encodes and another does not: all but RFC 3986 allows, and the quote, which
+# browsers encode in a query alone. Brackets stand around an address of IPv6: nobody encodes them.
+_UNCERTAIN = re.compile(rb"[^%A-Za-z0-9\-._~!$&()*+,;=:@/?\[\]]")
 
 
 def signature(target: bytes, key: str) -> str:
@@ -25,6 +31,14 @@ def signature(target: bytes, key: str) -> str:
 def sign(target: str, key: str) -> str:
     """Give a path with its query signed, ready to be asked for."""
     return f"/{signature(target.encode(), key)}{target}"
+
+
+def as_sent(target: str) -> str:
+    """Write a path with its query so that every client sends it as it is written."""
+    path, _, query = target.partition("?")
+    whole = f"{path}?{query}" if query else path
+    encoded = _UNCERTAIN.sub(lambda match: b"%%%02X" % match[0][0], whole.encode())
+    return encoded.decode("ascii")
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:

@@ -29,6 +29,15 @@ from micropic.domain.errors import BadRequest, PreviewForbidden
 from micropic.domain.model import DEFAULT_PORTS, Mode, Scheme, Size, SourceUrl, Transform
 
 
+class AllowedPreview(NamedTuple):
+    """What may be asked for of any source."""
+
+    transform: Transform
+    """As for a client without an Accept field."""
+    negotiated: frozenset[str]
+    """As in `Address`: it tells `f=auto` from the formats that such a client gets by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """What the operator may choose of the grammar."""
@@ -37,8 +46,8 @@ class Grammar:
     default_scheme: Scheme = Scheme.HTTP
     sizes: frozenset[Size] = frozenset()
     """The only sizes that may be asked for, `dpr` included; empty: any."""
-    transforms: frozenset[Transform] = frozenset()
-    """The only transforms, formats as for a client without an Accept field; empty: any."""
+    transforms: frozenset[AllowedPreview] = frozenset()
+    """The only previews that may be asked for; empty: any."""
 
 
 class Address(NamedTuple):
@@ -108,9 +117,8 @@ def parse_path(path: bytes, query: bytes, grammar: Grammar, accept: str = "") ->
         raise PreviewForbidden(msg)
     if grammar.transforms:
         plain = options.transform(_MODES[mode], size, values, grammar.defaults)
-        if plain not in grammar.transforms:
-            allowed = ", ".join(sorted(map(build_transform, grammar.transforms)))
-            msg = f"What may be asked for here is {allowed}."
+        if AllowedPreview(plain, address.negotiated) not in grammar.transforms:
+            msg = "This preview is not among those that may be asked for here (proxy.transforms)."
             raise PreviewForbidden(msg)
     return address
 

@@ -57,11 +57,14 @@ def _preview_size(value: str) -> str:
 
 def _transform(value: str) -> str:
     """Check the beginning of an address, up to its source."""
+    beginning = value.strip("/")
     try:
-        urls.parse_path(f"/{value.strip('/')}/sample:x".encode(), b"", urls.DEFAULT)
+        source = urls.parse_path(f"/{beginning}/sample:x".encode(), b"", urls.DEFAULT).source
     except BadRequest as error:
         raise ValueError(error.detail) from None
-    return value.strip("/")
+    if str(source) != "sample:x":  # what was meant for options is none: `fill/300/200/q70`
+        raise ValueError
+    return beginning
 
 
 def _ports(value: object) -> object:

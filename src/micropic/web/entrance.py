@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -26,7 +27,7 @@ class Entrance:
 
     prefix: str = ""
     """What a server in front has left before every path, such as `/img`."""
-    keys: Sequence[str] = ()
+    keys: tuple[str, ...] = ()
     """One of them has to have signed an address; none: addresses are not signed."""
     trusted: Networks = ()
     """Proxies whose word on whom they speak for is believed."""
@@ -35,15 +36,16 @@ class Entrance:
     def enter(self, scope: Any) -> bool:
         """Bring a request (ASGI) to what it would be without all that; False: not for us."""
         path: bytes = scope["raw_path"]
+        is_for_us = True
         if self.prefix:
             prefix = self.prefix.encode()
             if path.startswith(prefix + b"/"):
                 path = path[len(prefix) :]
                 scope["path"] = scope["path"].removeprefix(self.prefix)
-            elif path not in _WITHOUT_PREFIX:
-                return False
+            else:
+                is_for_us = path in _WITHOUT_PREFIX
         scope["signature"], scope["raw_path"] = signing.split(path) if self.keys else (b"", path)
-        return True
+        return is_for_us
 
     def check_signature(self, scope: Any) -> None:
         """Let a request pass that has entered.
@@ -55,9 +57,7 @@ class Entrance:
         if self.keys:
             query = scope["query_string"]
             target = scope["raw_path"] + (b"?" + query if query else b"")
-            if not signing.is_signed(target, scope["signature"], self.keys):
-                msg = "The address has to be signed, and this signature is missing or wrong."
-                raise BadSignature(msg)
+            _check(target, scope["signature"], self.keys)
 
     def client(self, scope: Any) -> str:
         """Give the client's address; behind trusted proxies the last that they do not vouch for."""
@@ -81,6 +81,19 @@ class Entrance:
             matches = [_FOR.search(element) for element in elements]
             elements = [match[1] if match else "" for match in matches]
         return [_address(element.strip()) for element in elements]
+
+
+@lru_cache(maxsize=1024)
+def _check(target: bytes, signature: bytes, keys: tuple[str, ...]) -> None:
+    """Let pass what one of the keys has signed; that alone is remembered.
+
+    Raises:
+        BadSignature: none has.
+
+    """
+    if not signing.is_signed(target, signature, keys):
+        msg = "The address has to be signed, and this signature is missing or wrong."
+        raise BadSignature(msg)
 
 
 def is_among(address: str, networks: Networks) -> bool:

@@ -16,11 +16,13 @@ from micropic.adapters.by_scheme import SourceByScheme
 from micropic.adapters.http_source import HttpSource, HttpSourceOptions
 from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
+from micropic.domain.errors import BadRequest
 from micropic.domain.freshness import Policy
 from micropic.domain.model import Scheme, Size
 from micropic.domain.options import Defaults
+from micropic.domain.signing import sign
 from micropic.domain.source_rules import SourceRules
-from micropic.domain.urls import Grammar, parse_path, parse_source
+from micropic.domain.urls import AllowedPreview, Grammar, parse_path, parse_source
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
@@ -34,7 +36,7 @@ from micropic.services.metrics import Metrics
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, allow_many_connections, listen, serve
 from micropic.services.tallies import CountedSource, Previews, Requests
-from micropic.settings import Settings, cores
+from micropic.settings import Settings, SettingsError, cores
 from micropic.web.entrance import Entrance
 from micropic.web.pages import page_routes
 from micropic.web.purging import Purging
@@ -222,12 +224,26 @@ def _grammar(settings: Settings) -> Grammar:
         ),
         default_scheme=Scheme(settings.source.default_scheme),
     )
-    paths = (f"/{transform}/sample:x".encode() for transform in settings.proxy.transforms)
     return replace(
         grammar,
         sizes=frozenset(Size(*map(int, size.split("x"))) for size in settings.proxy.sizes),
-        transforms=frozenset(parse_path(path, b"", grammar).transform for path in paths),
+        transforms=frozenset(_allowed(text, grammar) for text in settings.proxy.transforms),
     )
+
+
+def _allowed(beginning: str, grammar: Grammar) -> AllowedPreview:
+    """Read one of proxy.transforms, by what else the settings say.
+
+    Raises:
+        SettingsError: they do not let anybody have it.
+
+    """
+    try:
+        address = parse_path(f"/{beginning}/sample:x".encode(), b"", grammar)
+    except BadRequest as error:
+        msg = f"The setting proxy.transforms allows {beginning}, other settings do not: "
+        raise SettingsError(msg + error.detail) from None
+    return AllowedPreview(address.transform, address.negotiated)
 
 
 def _limit(settings: Settings) -> RateLimit | None:
@@ -246,9 +262,11 @@ def _announce(settings: Settings, proxy: Listener, health: Listener) -> None:
             "PROXY_KEYS, or keep the port to yourself.",
         )
     host = "localhost" if settings.proxy.host in {"0.0.0.0", "::"} else settings.proxy.host  # noqa: S104
-    address = f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}{settings.proxy.prefix}"
+    sample, keys = "/fill/300/200/sample:cat.jpg", settings.proxy.keys
     print(  # noqa: T201 # for the person who started it
         f"micropic {__version__} listens on {address}\n"
-        f"Try {address}/fill/300/200/sample:cat.jpg or open {address}/ in a browser.",
+        f"Try {address}{sign(sample, keys[0]) if keys else sample}"
+        + (f" or open {address}/ in a browser." if settings.proxy.playground else ""),
         flush=True,
     )
