@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micropic.domain.hosts import normal
+from micropic.domain.hosts import address, normal
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,30 @@ def test_what_is_neither_a_name_nor_an_address_is_refused(host: str) -> None:
         normal(host)
 
 
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:53", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:53", "2001:db8::1"),
+    ],
+)
+def test_an_address_stands_with_or_without_a_port(node: str, expected: str) -> None:
+    assert str(address(node)) == expected
+
+
+@pytest.mark.parametrize("node", ["", ":53", "[]", "unknown", "_hidden:53", "1.1.1.1\n"])
+def test_a_node_without_an_address_has_none(node: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 # whichever it is
+        address(node)
+
+
 @given(st.ip_addresses(v=4), st.sampled_from(["{:d}", "0x{:x}", "0{:o}"]), st.integers(1, 4))
 def test_every_spelling_of_an_address_is_that_address(
-    address: IPv4Address, style: str, parts: int
+    meant: IPv4Address, style: str, parts: int
 ) -> None:
-    first, last = address.packed[: parts - 1], address.packed[parts - 1 :]
+    first, last = meant.packed[: parts - 1], meant.packed[parts - 1 :]
     numbers = [*first, int.from_bytes(last, "big")]
-    assert normal(".".join(map(style.format, numbers))) == str(address)
+    assert normal(".".join(map(style.format, numbers))) == str(meant)

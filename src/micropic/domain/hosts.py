@@ -8,12 +8,13 @@ list of hosts, or a server in front, could take one for another host than is dia
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _LONGEST = 253
 """Characters of a name (RFC 1035, section 2.3.4)."""
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _REG_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_NODE = re.compile(r"\[(.*)\](?::[0-9]+)?|([^:]*)(?::[0-9]+)?|(.*)")
 _NUMBER = re.compile(r"0x([0-9a-f]*)|0([0-9]+)|([0-9]+)")
 
 
@@ -31,6 +32,17 @@ def normal(host: str) -> str:
         raise ValueError
     parts = name.removesuffix(".").split(".")
     return str(_ipv4(parts)) if _NUMBER.fullmatch(parts[-1]) else name
+
+
+def address(node: str) -> IPv4Address | IPv6Address:
+    """Read an address, alone or with a port (RFC 7239, section 6): `[2001:db8::1]:53`.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    match = _NODE.fullmatch(node)
+    return ip_address(next(filter(None, match.groups()), "") if match else "")
 
 
 def _to_ascii(host: str) -> str:

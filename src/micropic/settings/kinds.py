@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
-from micropic.domain import urls
+from micropic.domain import hosts, urls
 from micropic.domain.errors import BadRequest
 
 
@@ -30,19 +30,17 @@ _CACHE_URL = re.compile(
 
 
 def _split(value: object) -> object:
-    """Take a list apart, joined by commas or of YAML's own; names know no case."""
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list):
-        return value
-    return [str(part).strip().lower() for part in parts if str(part).strip()]
-
-
-def _split_secrets(value: object) -> object:
-    """Take a list apart as `_split` does; what is secret knows upper and lower case."""
+    """Take a list apart, joined by commas or of YAML's own; what is no list stays as it is."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list):
         return value
     return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def _split_names(value: object) -> object:
+    """Take a list apart as `_split` does; names know no case."""
+    parts = _split(value)
+    return [part.lower() for part in parts] if isinstance(parts, list) else parts
 
 
 def _split_words(value: object) -> object:
@@ -69,11 +67,11 @@ def _transform(value: str) -> str:
 
 def _ports(value: object) -> object:
     """Read `80,443,8000-8999`."""
-    parts = str(value).split(",") if isinstance(value, str | int) else value
+    parts = _split(str(value) if isinstance(value, int) else value)
     if not isinstance(parts, list):
-        return value
+        return parts
     ports: set[int] = set()
-    for part in filter(None, (str(part).strip() for part in parts)):
+    for part in parts:
         first, dash, last = part.partition("-")
         numbers = range(int(first), int(last if dash else first) + 1)
         if not numbers or numbers[0] < 1 or numbers[-1] > 65535:  # noqa: PLR2004
@@ -83,9 +81,7 @@ def _ports(value: object) -> object:
 
 
 def _address(value: str) -> str:
-    """Check `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1` or `[2001:db8::1]:53`."""
-    match = re.fullmatch(r"\[(.*)\](?::[0-9]+)?|([^:]*)(?::[0-9]+)?|(.*)", value)
-    ip_address(next((part for part in (match.groups() if match else ()) if part), ""))
+    hosts.address(value)
     return value
 
 
@@ -128,7 +124,7 @@ Rate = Annotated[float, Field(ge=0), Allowed("a number from 0")]
 Text = Annotated[str, Allowed("text")]
 Names = Annotated[
     tuple[Annotated[str, AfterValidator(_host_pattern)], ...],
-    BeforeValidator(_split),
+    BeforeValidator(_split_names),
     Allowed("host names joined by commas; * stands for anything"),
 ]
 Ports = Annotated[
@@ -147,29 +143,27 @@ Header = Annotated[
 ]
 Headers = Annotated[
     tuple[str, ...],
-    BeforeValidator(_split),
+    BeforeValidator(_split_names),
     Allowed("all, or names of header fields joined by commas"),
 ]
 Addresses = Annotated[
     tuple[Annotated[str, AfterValidator(_address)], ...],
-    BeforeValidator(_split),
+    BeforeValidator(_split_names),
     Allowed("addresses joined by commas, each with or without a port"),
 ]
 Networks = Annotated[
     tuple[IPv4Network | IPv6Network, ...],
-    BeforeValidator(_split),
+    BeforeValidator(_split_names),
     Allowed("networks joined by commas, such as 127.0.0.0/8,10.0.0.0/8"),
 ]
-
-
 Keys = Annotated[
     tuple[Annotated[str, Field(min_length=16)], ...],
-    BeforeValidator(_split_secrets),
+    BeforeValidator(_split),
     Allowed("keys of 16 characters or more, joined by commas", secret=True),
 ]
 Sizes = Annotated[
     tuple[Annotated[str, AfterValidator(_preview_size)], ...],
-    BeforeValidator(_split),
+    BeforeValidator(_split_names),
     Allowed("sizes joined by commas, such as 300x200,64x64"),
 ]
 Transforms = Annotated[

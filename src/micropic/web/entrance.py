@@ -6,18 +6,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
-from micropic.domain import headers, signing
+from micropic.domain import headers, hosts, signing
 from micropic.domain.errors import BadSignature
 
 _Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
 
 _FOR = re.compile(r'(?:^|;)\s*for="?([^";]*)', re.IGNORECASE)
-_NODE = re.compile(r"\[(.*)\](?::[0-9]+)?|([^:]*)(?::[0-9]+)?|(.*)")
-"""An address, alone or with a port (RFC 7239, section 6)."""
 _WITHOUT_PREFIX = {b"/healthz", b"/readyz"}
 
 
@@ -72,9 +70,7 @@ class Entrance:
                 break
         return peer
 
-    def _told(
-        self, fields: Iterable[tuple[bytes, bytes]]
-    ) -> list[IPv4Address | IPv6Address | None]:
+    def _told(self, fields: Iterable[tuple[bytes, bytes]]) -> list[_Address | None]:
         value = headers.field(fields, self.client_header.encode()).decode("latin-1")
         elements = value.split(",") if value else []
         if self.client_header == "forwarded":
@@ -103,9 +99,8 @@ def is_among(address: str, networks: Networks) -> bool:
 
 
 def _address(node: str) -> _Address | None:
-    match = _NODE.fullmatch(node)
     try:
-        parsed = ip_address(next(filter(None, match.groups()), "") if match else "")
+        parsed = hosts.address(node)
     except ValueError:
         return None
     return getattr(parsed, "ipv4_mapped", None) or parsed
