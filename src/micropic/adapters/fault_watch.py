@@ -59,3 +59,20 @@ class FaultWatch:
             log.warning("cache_answers_again", faults=self.faults)
             self._next_line = 0.0
         self._breaker.succeeded()
+
+
+class Watched:
+    """A cache outside, as those see it who run it."""
+
+    def __init__(self) -> None:
+        self._watch = FaultWatch()
+
+    @property
+    def trouble(self) -> str:
+        """Why the cache is not asked at present; empty while it is."""
+        return self._watch.trouble
+
+    @property
+    def faults(self) -> int:
+        """Calls that failed since the start."""
+        return self._watch.faults

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from micropic.adapters.batches import Batches
-from micropic.adapters.fault_watch import FaultWatch
+from micropic.adapters.fault_watch import Watched
 from micropic.adapters.wire.limits import (
     MAX_BODY,
     MAX_INLINE,
@@ -57,7 +57,7 @@ _OPTIONS = (
 )
 
 
-class GrpcCache:
+class GrpcCache(Watched):
     """Asks the shared cache at `host` and `port`; `timeout` (seconds) is for one `get`.
 
     A fault costs no more than that: a `get` misses, and there is no lease. After some in a row
@@ -65,8 +65,8 @@ class GrpcCache:
     """
 
     def __init__(self, host: str, port: int, timeout: float) -> None:
+        super().__init__()
         self._timeout = timeout
-        self._watch = FaultWatch()
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
         self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
         self._gets = Batches(self._get_many)
@@ -80,16 +80,6 @@ class GrpcCache:
     async def __aexit__(self, *_: object) -> None:
         """Hang up."""
         await self._channel.close()
-
-    @property
-    def trouble(self) -> str:
-        """Why the cache is not asked at present; empty while it is."""
-        return self._watch.trouble
-
-    @property
-    def faults(self) -> int:
-        """Calls that failed since the start."""
-        return self._watch.faults
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""

@@ -10,7 +10,7 @@ import structlog
 
 from micropic.adapters import entry
 from micropic.adapters.entry import VERSION, CorruptEntryError, key_of, pack, unpack
-from micropic.adapters.fault_watch import FaultWatch
+from micropic.adapters.fault_watch import Watched
 from micropic.domain.errors import Overloaded
 from micropic.domain.freshness import DAY
 from micropic.domain.model import Preview
@@ -48,7 +48,7 @@ class Store(Protocol):
         ...
 
 
-class RemoteCache:
+class RemoteCache(Watched):
     """Keeps previews in `store`, as the same entries that lie on disk.
 
     Each call has `timeout` (seconds), and a fault costs no more than that: a `get` misses and a
@@ -57,10 +57,10 @@ class RemoteCache:
     """
 
     def __init__(self, store: Store, timeout: float, keep: float = DAY) -> None:
+        super().__init__()
         self._store = store
         self._timeout = timeout
         self._keep = keep
-        self._watch = FaultWatch()
 
     async def __aenter__(self) -> Self:
         """Connect at the first call."""
@@ -69,16 +69,6 @@ class RemoteCache:
     async def __aexit__(self, *_: object) -> None:
         """Hang up."""
         await self._store.close()
-
-    @property
-    def trouble(self) -> str:
-        """Why the store is not asked at present; empty while it is."""
-        return self._watch.trouble
-
-    @property
-    def faults(self) -> int:
-        """Calls that failed since the start."""
-        return self._watch.faults
 
     async def get(self, key: str) -> Preview | None:
         """Give the preview as it was put, its provenance now `FROM_CACHE`; or None."""
