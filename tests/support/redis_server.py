@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Protocol, Self
@@ -11,10 +10,11 @@ from typing import Protocol, Self
 import pytest
 
 from tests.support.ports import answers, free_ports
+from tests.support.process import OwnProcess
 from tests.support.waiting import wait_until
 
 
-class RedisServer:
+class RedisServer(OwnProcess):
     """One server on loopback that keeps everything in memory; `options` are those of its file."""
 
     def __init__(self, directory: Path, **options: str) -> None:
@@ -26,7 +26,6 @@ class RedisServer:
             **{name.replace("_", "-"): value for name, value in options.items()},
         }
         (self.port,) = free_ports(1)
-        self._process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -45,19 +44,6 @@ class RedisServer:
             )
         wait_until(self._started)
         return self
-
-    def kill(self) -> None:
-        """End it without a warning."""
-        self._process.kill()
-        self._process.wait(30)
-
-    def pause(self) -> None:
-        """Let it do nothing, as a machine that hangs."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
 
     def _started(self) -> bool:
         assert self._process.poll() is None, (self._directory / "redis-output").read_text()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +15,14 @@ import obstore.store
 import pytest
 
 from tests.support.ports import free_ports
+from tests.support.process import OwnProcess
 from tests.support.waiting import wait_until
 
 _ROLES = ("s3", "filer", "master", "volume")
 _KEY, _SECRET = "tests", "a secret of the tests"
 
 
-class S3Server:
+class S3Server(OwnProcess):
     """One server on loopback, which checks signatures; buckets come to be by their first object."""
 
     bucket = "previews"
@@ -32,7 +32,7 @@ class S3Server:
         ports = free_ports(2 * len(_ROLES))
         self._ports = dict(zip(_ROLES, ports, strict=False))
         self._grpc = dict(zip(_ROLES, ports[len(_ROLES) :], strict=True))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._is_started = False
         self._client = obstore.store.S3Store(
             self.bucket,
             config={
@@ -74,22 +74,14 @@ class S3Server:
                 stdout=output,
                 stderr=output,
             )
+        self._is_started = True
         wait_until(self._started, 60.0)
         return self
 
-    def pause(self) -> None:
-        """Let it do nothing, as a machine that hangs."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
-
     def close(self) -> None:
         """Let nothing of it outlive the tests; to stop by itself it takes half a minute."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(30)
+        if self._is_started:
+            self.kill()
         for port in (*self._ports.values(), *self._grpc.values()):
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 left.unlink()
@@ -112,14 +104,9 @@ class S3Server:
         ]
 
     def _started(self) -> bool:
-        assert self._process is not None
         assert self._process.poll() is None, (self._directory / "output").read_text()
         try:
             self._client.put("started", b"")
         except obstore.exceptions.BaseError:
             return False  # not yet
         return True
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)

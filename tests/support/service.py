@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from tests.support.client import Answer, Crowd, Fields, ask
+from tests.support.process import OwnProcess
 from tests.support.waiting import wait_until
 
 _DEFAULTS = {
@@ -36,7 +37,7 @@ def micropic(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str
     )
 
 
-class Service:
+class Service(OwnProcess):
     """`micropic serve` on free ports, with everything it writes in `directory`."""
 
     command = "serve"
@@ -52,7 +53,6 @@ class Service:
             **settings,
         }
         self.port = self.health_port = 0
-        self._process: subprocess.Popen[bytes]
 
     def start(self) -> Self:
         """Start, and wait until it is ready."""
@@ -73,19 +73,6 @@ class Service:
         """Stop as an operator does; give the exit code."""
         self._process.terminate()
         return self._process.wait(30)
-
-    def kill(self) -> None:
-        """End it without a warning."""
-        self._process.kill()
-        self._process.wait(30)
-
-    def pause(self) -> None:
-        """Let it do nothing, as a machine that hangs."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
 
     @property
     def pid(self) -> int:

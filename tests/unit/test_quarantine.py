@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from micropic.domain.errors import (
@@ -13,17 +11,12 @@ from micropic.domain.errors import (
 )
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.purge import Purge
-from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.pipeline.quarantine import Quarantine, Strikes
+from tests.support.preview_requests import preview_request
 
 HANG = RenderTimeout("It hangs.", seconds=5.0)
 LATE = RenderTimeout("Too late.", seconds=0.3)
 CRASH = RenderCrashed("It crashed.")
-
-
-def request(path: str = "/fill/30/20/h/x") -> PreviewRequest:
-    transform, source, *_ = parse_path(path.encode(), b"", DEFAULT)
-    return PreviewRequest(transform, source, build_path(transform, source))
 
 
 class Scripted:
@@ -39,20 +32,12 @@ class Scripted:
         return Preview(request.key.encode(), "image/jpeg", 0.0, 1.0)
 
 
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Give the clock, as a list of the one time that it shows."""
-    shown = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: shown[0])
-    return shown
-
-
 async def codes(previewer: Quarantine, times: int, path: str = "/fill/30/20/h/x") -> list[str]:
     """Ask several times; give the errors' codes, and `ok`."""
     found = []
     for _ in range(times):
         try:
-            await previewer.preview(request(path))
+            await previewer.preview(preview_request(path))
             found.append("ok")
         except MicropicError as error:
             found.append(error.code)
@@ -107,6 +92,6 @@ async def test_a_purge_of_the_source_lets_it_in() -> None:
     await codes(previewer, 3)
     assert await strikes.purge(Purge(frozenset({"http://h/y"}))) == 0
     with pytest.raises(Quarantined):
-        await previewer.preview(request())
+        await previewer.preview(preview_request())
     assert await strikes.purge(Purge(frozenset({"http://h/x"}))) == 0
     assert await codes(previewer, 1) == ["ok"]

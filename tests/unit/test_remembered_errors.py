@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from micropic.domain.errors import (
@@ -16,13 +14,8 @@ from micropic.domain.errors import (
     TooManyPixels,
 )
 from micropic.domain.model import Preview, PreviewRequest
-from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.pipeline.remembered_errors import RememberedErrors
-
-
-def request(path: str = "/fill/30/20/h/x") -> PreviewRequest:
-    transform, source, *_ = parse_path(path.encode(), b"", DEFAULT)
-    return PreviewRequest(transform, source, build_path(transform, source))
+from tests.support.preview_requests import preview_request
 
 
 class Failing:
@@ -37,14 +30,6 @@ class Failing:
         if self.error:
             raise self.error
         return Preview(request.key.encode(), "image/jpeg", 0.0, 1.0)
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Give the clock, as a list of the one time that it shows."""
-    shown = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: shown[0])
-    return shown
 
 
 @pytest.mark.parametrize(
@@ -63,13 +48,13 @@ async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: l
     previewer = RememberedErrors(10, inner)
     for _ in range(3):
         with pytest.raises(type(error)):
-            await previewer.preview(request())
+            await previewer.preview(preview_request())
     with pytest.raises(type(error)):  # another size of the same source
-        await previewer.preview(request("/fit/9/9/h/x"))
+        await previewer.preview(preview_request("/fit/9/9/h/x"))
     assert inner.calls == 1
     now[0] += 10
     inner.error = None
-    assert (await previewer.preview(request())).body
+    assert (await previewer.preview(preview_request())).body
     assert inner.calls == 2
 
 
@@ -88,7 +73,7 @@ async def test_what_may_be_right_the_next_time_is_asked_for_again(error: Micropi
     previewer = RememberedErrors(10, inner)
     for _ in range(3):
         with pytest.raises(type(error)):
-            await previewer.preview(request())
+            await previewer.preview(preview_request())
     assert inner.calls == 3
 
 
@@ -97,6 +82,6 @@ async def test_other_sources_are_not_blamed(now: list[float]) -> None:
     previewer = RememberedErrors(10, inner)
     for number in range(10_003):
         with pytest.raises(NotAnImage):
-            await previewer.preview(request(f"/fill/30/20/h/{number}"))
+            await previewer.preview(preview_request(f"/fill/30/20/h/{number}"))
     assert inner.calls == 10_003
     assert now == [1000.0]
