@@ -261,7 +261,7 @@ def _run(
     notes: list[str],
 ) -> None:
     try:
-        logs.configure(loaded.log.level, loaded.log.file)
+        logs.configure(loaded.log.level, loaded.log.file, mask_queries=not loaded.log.queries)
         for note in notes:
             log.warning("setting", detail=note)
         uvloop.run(service(loaded))

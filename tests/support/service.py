@@ -56,6 +56,12 @@ class Service(OwnProcess):
 
     def start(self) -> Self:
         """Start, and wait until it is ready."""
+        self.begin()
+        wait_until(self._ready)
+        return self
+
+    def begin(self) -> None:
+        """Start, and wait until it listens."""
         self._log.unlink(missing_ok=True)
         with (self.directory / "output").open("wb") as output:
             self._process = subprocess.Popen(
@@ -66,8 +72,6 @@ class Service(OwnProcess):
             )
         started = wait_until(self._started)
         self.port, self.health_port = started.get("port", 0), started["health_port"]
-        wait_until(self._ready)
-        return self
 
     def stop(self) -> int:
         """Stop as an operator does; give the exit code."""

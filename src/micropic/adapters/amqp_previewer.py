@@ -164,7 +164,8 @@ class AmqpPreviewer:
         """Answer a request that workers died of; what expired here has nobody waiting."""
         if message.headers.get("x-first-death-reason") != "delivery_limit":
             return
-        log.warning("request_killed_workers", key=_key(message.body))
+        key, request_id = _known(message.body)
+        log.warning("request_killed_workers", key=key, request_id=request_id)
         msg = "The workers that tried to make this preview died of it."
         body = messages.outcome_to_bytes(RenderCrashed(msg))
         try:
@@ -178,8 +179,10 @@ class AmqpPreviewer:
             log.warning("reply_lost", error=str(error))
 
 
-def _key(body: bytes) -> str:
+def _known(body: bytes) -> tuple[str, str]:
+    """Give the key of a request and its id in the log, as far as they can be read."""
     try:
-        return str(request_pb2.PreviewRequest.FromString(body).key)
+        request = request_pb2.PreviewRequest.FromString(body)
     except DecodeError:
-        return ""
+        return "", ""
+    return request.key, request.request_id

@@ -193,6 +193,8 @@ class PreviewRequest:
     """The shared cache has such a thing, which this process has not got from there yet."""
     deadline: float = float("inf")
     """When the answer is of no use any more, in seconds of the monotonic clock."""
+    request_id: str = ""
+    """By which the log knows the client's request; of those that are joined the first one's."""
 
     @property
     def forwarded(self) -> CacheResult:

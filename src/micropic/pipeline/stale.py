@@ -65,9 +65,9 @@ class StaleWhileRevalidate:
         try:
             await self._inner.preview(request)
         except MicropicError as error:
-            log.warning("not_renewed", key=request.key, code=error.code)
+            log.warning("not_renewed", code=error.code, **_named(request))
         except Exception:  # nobody waits for it who could be told
-            log.exception("defect", key=request.key)
+            log.exception("defect", **_named(request))
 
 
 class StaleIfError:
@@ -94,9 +94,14 @@ class StaleIfError:
             try:
                 return await self._inner.preview(request)
             except _ERRORS as error:
-                log.warning("stale_if_error", key=request.key, code=error.code)
+                log.warning("stale_if_error", code=error.code, **_named(request))
                 self._failing.add(source, error, time.monotonic())
         return _used(stale, CacheResult.STALE, "stale-if-error")
+
+
+def _named(request: PreviewRequest) -> dict[str, str]:
+    """Say in the log which request it is."""
+    return {"key": request.key, "request_id": request.request_id}
 
 
 def _is_within(stale: Preview, window: float) -> bool:

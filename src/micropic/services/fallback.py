@@ -35,6 +35,7 @@ class Fallback:
             negotiated=request.negotiated,
             headers=headers.without_credentials(request.headers),
             deadline=time.monotonic() + _TIME,
+            request_id=request.request_id,
         )
         try:
             preview = await self.previewer.preview(asked)

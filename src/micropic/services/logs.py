@@ -7,18 +7,28 @@ import atexit
 import contextlib
 import json
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from functools import partial
 from io import FileIO
 from typing import Any
 
 import orjson
 import structlog
 
+from micropic.domain.masking import masked
 
-def configure(level: str, file: str) -> None:
+_ADDRESSES = "path", "key"
+_WORD = re.compile(r"\S+")
+
+
+def configure(level: str, file: str, *, mask_queries: bool = True) -> None:
     """Log to `file`, or to standard error, what is at least `level`.
+
+    Signatures, users and passwords in addresses are masked, with `mask_queries` the values in
+    the queries of sources, too.
 
     Raises:
         OSError: the file cannot be opened.
@@ -32,7 +42,7 @@ def configure(level: str, file: str) -> None:
     atexit.register(lines.write_out)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[_render],
+        processors=[_Renderer(mask_queries=mask_queries)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
@@ -41,17 +51,33 @@ def configure(level: str, file: str) -> None:
     logging.basicConfig(handlers=[handler], level=handler.level, force=True)
 
 
-def _render(_logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
-    """Write an event as JSON: one processor, since every request passes through it.
+class _Renderer:
+    """Writes an event as JSON: one processor, since every request passes through it.
 
     In ASCII: marks that turn the direction of writing would show the reader another line.
     """
-    if event.get("exc_info"):
-        structlog.processors.format_exc_info(_logger, level, event)
-    event["level"] = level
-    event["timestamp"] = datetime.now(UTC)
-    line = orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
-    return line if line.isascii() else json.dumps(json.loads(line)).encode()
+
+    def __init__(self, *, mask_queries: bool) -> None:
+        self._mask = partial(masked, queries=mask_queries)
+
+    def __call__(self, logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
+        if event.get("exc_info"):
+            structlog.processors.format_exc_info(logger, level, event)
+        if level == "info":
+            for name in _ADDRESSES:
+                if name in event:
+                    event[name] = self._mask(event[name])
+        else:  # rare, and what libraries say may quote an address
+            self._mask_words(event)
+        event["level"] = level
+        event["timestamp"] = datetime.now(UTC)
+        line = orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
+        return line if line.isascii() else json.dumps(json.loads(line)).encode()
+
+    def _mask_words(self, event: MutableMapping[str, Any]) -> None:
+        for name, value in event.items():
+            if isinstance(value, str):
+                event[name] = _WORD.sub(lambda word: self._mask(word[0]), value)
 
 
 class _Lines:

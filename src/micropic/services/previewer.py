@@ -121,9 +121,9 @@ class Worker:
             request = messages.request_from_message(asked)
         except (DecodeError, MicropicError) as error:
             log.warning("request_not_understood", error=str(error))
-            outcome, key = _as_answer(error), ""
+            outcome, key, request_id = _as_answer(error), "", ""
         else:
-            key = request.key
+            key, request_id = request.key, request.request_id
             too_late = request.deadline <= started or self._is_cancelled(message.correlation_id)
             number = message.correlation_id or ""
             outcome = None if too_late else await self._make(request, number)
@@ -135,6 +135,7 @@ class Worker:
             outcome=_summary(outcome),
             waited_ms=round(waited * 1000, 2),
             duration_ms=round((time.monotonic() - started) * 1000, 2),
+            request_id=request_id,
         )
 
     async def _make(self, request: PreviewRequest, number: str) -> Preview | MicropicError | None:
@@ -150,7 +151,7 @@ class Worker:
         except MicropicError as error:
             return error
         except Exception as error:  # a defect of ours is one 500, not a dead worker
-            log.exception("defect", key=request.key)
+            log.exception("defect", key=request.key, request_id=request.request_id)
             return _as_answer(error)
         finally:
             making.cancel()  # where it is this very task that was cancelled

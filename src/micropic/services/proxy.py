@@ -192,6 +192,7 @@ class ProxyApp:
             private=private,
             reload=client.no_cache and is_among(address, options.reload_networks),
             deadline=time.monotonic() + options.timeout,
+            request_id=scope["request_id"],
         )
 
 

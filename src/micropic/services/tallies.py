@@ -58,7 +58,7 @@ class Requests:
         provenance: Provenance | None,
     ) -> None:
         """Count one: `size` is of the body in bytes, `provenance` that of a preview."""
-        route = _ROUTES.get(path.split(b"/", 2)[1], "other") if method != "DELETE" else "purge"
+        route = _ROUTES.get(path[1:].partition(b"/")[0], "other") if method != "DELETE" else "purge"
         tally = self._tallies[route, status, _cache(provenance)]
         tally.times.add(seconds)
         tally.bytes += size

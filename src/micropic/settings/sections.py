@@ -228,6 +228,9 @@ class LogSettings(_Section):
         kinds.Allowed("debug, info, warning or error"),
     ] = Field("info", description="least level that is logged; requests are info")
     file: kinds.Text = Field("", description="file to log to; empty: standard error")
+    queries: kinds.Switch = Field(
+        default=False, description="log the values in a source's query; off: `token=***`"
+    )
 
 
 class HealthSettings(_Section):

@@ -97,6 +97,7 @@ def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
         sent_at=time.time(),
         reload=request.reload,
         recall=request.stale is not None,
+        request_id=request.request_id,
     )
 
 
@@ -123,6 +124,7 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
         lease=message.lease,
         reload=message.reload,
         recall=message.recall,
+        request_id=message.request_id,
         deadline=time.monotonic() + message.time_left - on_its_way(message),
     )
 
