@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from micropic.domain.errors import MicropicError
@@ -115,4 +117,24 @@ class LeasingCache(Cache, Protocol):
 
     async def fail(self, key: str, lease: str, error: MicropicError | None) -> None:
         """Tell those who wait what went wrong; None: nothing did, let the next one have a lease."""
+        ...
+
+
+Notes = dict[str, str | float]
+"""What is said of a span, by name."""
+
+
+class Tracer(Protocol):
+    """Writes down what took how long, and what was done on behalf of what, across processes."""
+
+    def span(self, name: str, carrier: Mapping[str, str]) -> AbstractContextManager[Notes]:
+        """Write down what is done within, with the notes that are put in there.
+
+        It belongs to the span that `carrier` is of, from whichever process; empty: to the one
+        around it.
+        """
+        ...
+
+    def carrier(self) -> dict[str, str]:
+        """Give what goes along to another process to name the span around; empty: none."""
         ...

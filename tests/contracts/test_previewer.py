@@ -32,6 +32,7 @@ from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.local import Fetching, Local
+from micropic.pipeline.traced import Untraced
 from micropic.ports import Previewer
 from micropic.services.previewer import Worker
 from micropic.services.tallies import Jobs
@@ -61,7 +62,7 @@ async def previewer(request: pytest.FixtureRequest, local: Previewer) -> AsyncIt
     rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
     broker = Broker(host="127.0.0.1", port=rabbitmq.port, queue="contract")
     async with AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(Worker(broker, local, 8, Jobs()))
+        worker = await stack.enter_async_context(Worker(broker, local, 8, Jobs(), Untraced()))
         distant = await stack.enter_async_context(AmqpPreviewer(broker))
         await eventually(lambda: worker.ready and distant.ready)
         yield distant

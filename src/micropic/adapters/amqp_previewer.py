@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -38,12 +39,14 @@ _LONGEST = 3600.0
 class AmqpPreviewer:
     """Sends each request to whichever worker is free; an async context manager.
 
-    It answers for the dead, too: the last place that a request which kills workers comes to is
-    the queue of dead letters, and a proxy is there as long as anyone waits for an answer.
+    What `carrier` gives goes along in a message's headers. It answers for the dead, too: the last
+    place that a request which kills workers comes to is the queue of dead letters, and a proxy is
+    there as long as anyone waits for an answer.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, carrier: Callable[[], dict[str, str]] = dict) -> None:
         self._broker = broker
+        self._carrier = carrier
         self._link = Link(broker, self._opened, self._lost, confirms=True)
         # Workers hear of the requests of all proxies: no two may have one id.
         self._ids = (f"{secrets.token_hex(8)}-{number}" for number in itertools.count())
@@ -102,6 +105,7 @@ class AmqpPreviewer:
         message = Message(
             messages.request_to_message(request).SerializeToString(),
             correlation_id=number,
+            headers=dict(self._carrier()),
             reply_to=_REPLY_TO,
             expiration=left,
         )

@@ -61,12 +61,16 @@ class GrpcCache(Watched):
     """Asks the shared cache at `host` and `port`; `timeout` (seconds) is for one `get`.
 
     A fault costs no more than that: a `get` misses, and there is no lease. After some in a row
-    the cache is left alone but for a try now and then. To be made on the event loop.
+    the cache is left alone but for a try now and then. What `carrier` gives goes along as
+    metadata of each call. To be made on the event loop.
     """
 
-    def __init__(self, host: str, port: int, timeout: float) -> None:
+    def __init__(
+        self, host: str, port: int, timeout: float, carrier: Callable[[], dict[str, str]] = dict
+    ) -> None:
         super().__init__()
         self._timeout = timeout
+        self._carrier = carrier
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
         self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
         self._gets = Batches(self._get_many)
@@ -152,10 +156,10 @@ class GrpcCache(Watched):
                 return None
 
     async def _take(
-        self, request: cache_pb2.LeaseRequest, *, timeout: float
+        self, request: cache_pb2.LeaseRequest, **call_options: Any
     ) -> cache_pb2.LeaseReply:
         """Read the one reply, and stay on the call while the lease lasts."""
-        call = self._stub.Lease(request, timeout=timeout)
+        call = self._stub.Lease(request, **call_options)
         reply = await call.read()
         if reply is grpc.aio.EOF:
             return cache_pb2.LeaseReply()
@@ -179,9 +183,9 @@ class GrpcCache(Watched):
     async def _get_large(self, key: str) -> Preview | None:
         return await self._ask(self._collect, key, self._timeout * _LARGE_FACTOR)
 
-    async def _collect(self, key: str, *, timeout: float) -> Preview | None:
+    async def _collect(self, key: str, **call_options: Any) -> Preview | None:
         head, body = None, bytearray()
-        async for piece in self._stub.GetLarge(cache_pb2.GetRequest(key=key), timeout=timeout):
+        async for piece in self._stub.GetLarge(cache_pb2.GetRequest(key=key), **call_options):
             if piece.HasField("preview"):
                 head = piece.preview
             body += piece.body
@@ -197,7 +201,7 @@ class GrpcCache(Watched):
         self, call: Callable[..., Awaitable[T]], request: object, timeout: float
     ) -> T | None:
         try:
-            reply = await call(request, timeout=timeout)
+            reply = await call(request, timeout=timeout, metadata=tuple(self._carrier().items()))
         except (grpc.RpcError, grpc.aio.BaseError) as error:
             self._watch.failed(_describe(error))
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -63,10 +63,18 @@ class CacheServer:
 
     """
 
-    def __init__(self, cache: DiskCache | Levels, host: str, port: int) -> None:
+    def __init__(
+        self,
+        cache: DiskCache | Levels,
+        host: str,
+        port: int,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
         self._leases = Leases()
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_ONCE)
+        self._server = grpc.aio.server(
+            interceptors=interceptors, options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_ONCE
+        )
         cache_pb2_grpc.add_CacheServicer_to_server(CacheService(cache, self._leases), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(_NAMES, self._server)

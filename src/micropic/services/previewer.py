@@ -16,7 +16,7 @@ from micropic.adapters.wire import messages
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.recent import Recent
-from micropic.ports import Previewer
+from micropic.ports import Previewer, Tracer
 from micropic.services.tallies import Jobs
 from micropic.v1 import request_pb2
 
@@ -39,9 +39,12 @@ class Worker:
     has, within a bounded time.
     """
 
-    def __init__(self, broker: Broker, inner: Previewer, prefetch: int, jobs: Jobs) -> None:
+    def __init__(
+        self, broker: Broker, inner: Previewer, prefetch: int, jobs: Jobs, tracer: Tracer
+    ) -> None:
         self._broker = broker
         self._jobs = jobs
+        self._tracer = tracer
         self._inner = inner
         self._prefetch = prefetch
         # Without confirms: the broker takes the frames of a channel in order, so an answer comes
@@ -126,7 +129,9 @@ class Worker:
             key, request_id = request.key, request.request_id
             too_late = request.deadline <= started or self._is_cancelled(message.correlation_id)
             number = message.correlation_id or ""
-            outcome = None if too_late else await self._make(request, number)
+            carrier = {name: str(value) for name, value in message.headers.items()}
+            with self._tracer.span("work", carrier):
+                outcome = None if too_late else await self._make(request, number)
         await self._settle(message, outcome)
         self._jobs.done(_summary(outcome), waited)
         log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 
@@ -19,15 +20,18 @@ from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.paced import Paced
 from micropic.pipeline.quarantine import Strikes
 from micropic.pipeline.remembered_errors import RememberedErrors
+from micropic.pipeline.traced import Untraced, traced
 from micropic.ports import Previewer
 from micropic.services.cache import CacheServer
 from micropic.services.health import Health
 from micropic.services.metrics import CACHE_FAULTS, JOBS_IN_FLIGHT, JOBS_LIMIT, LEASES, Metrics
 from micropic.services.previewer import Worker
 from micropic.services.tallies import Jobs
+from micropic.services.traced_calls import TracedCalls
 from micropic.settings import Settings
 from micropic.wiring import common, watched
 from micropic.wiring.caches import disk_cache
+from micropic.wiring.tracing import open_tracer
 
 _FETCHES_AHEAD = 4
 """Requests that a worker takes beyond its render processes, so that these wait for no fetch."""
@@ -46,15 +50,18 @@ async def run_proxy(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         sockets = common.proxy_sockets(settings)
         memory = common.memory_cache(settings)
-        cache = await stack.enter_async_context(shared_cache(settings))
-        workers = await stack.enter_async_context(AmqpPreviewer(broker(settings)))
+        tracer = await open_tracer("proxy", stack)
+        cache = await stack.enter_async_context(shared_cache(settings, tracer.carrier))
+        workers = AmqpPreviewer(broker(settings), tracer.carrier)
+        await stack.enter_async_context(workers)
         others = await stack.enter_async_context(AmqpPurges(broker(settings), memory))
         gate = Gate(settings.proxy.max_in_flight)
-        limited = Admission(gate, workers)
+        limited = Admission(gate, traced(tracer, "ask", workers))
         made = RememberedErrors(settings.cache.negative_age, Leasing(cache, limited))
         looked_up = Coalescing(Lookup(cache, common.stale_or(settings, made)))
         shared = common.in_memory(memory, looked_up)
         previewer = PrivateBypass(shared=shared, private=limited)
+        begun = traced(tracer, "preview", previewer, first=True)
         health = Health({"broker": lambda: workers.ready}, {"cache": lambda: cache.trouble})
         # Those in memory last: till then they could be filled again from the shared one.
         caches = cache, memory, others
@@ -63,7 +70,7 @@ async def run_proxy(settings: Settings) -> None:
         metrics.number(CACHE_FAULTS, lambda: cache.faults)
         watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
         await common.serve_previews(
-            settings, sockets, previewer, health=health, metrics=metrics, caches=caches
+            settings, sockets, begun, health=health, metrics=metrics, caches=caches
         )
 
 
@@ -77,24 +84,27 @@ async def run_previewer(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         at = common.health_socket(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
-        metrics = Metrics("previewer")
+        metrics, tracer = Metrics("previewer"), await open_tracer("previewer", stack)
         source = await common.source(settings, stack, metrics)
-        fetching = Fetching(source, common.policy(settings))
+        fetching = traced(tracer, "fetch", Fetching(source, common.policy(settings)))
         counted = common.counting(metrics)
-        cache = await stack.enter_async_context(shared_cache(settings))
+        cache = await stack.enter_async_context(shared_cache(settings, tracer.carrier))
         sources = _sources(settings, cache, fetching)
         strikes = Strikes()
-        local = common.quarantine(settings, strikes, Local(sources, renderer))
-        private = common.quarantine(settings, strikes, Local(fetching, renderer))
+
+        def making(sources: Previewer) -> Previewer:
+            made = common.quarantine(settings, strikes, Local(sources, renderer))
+            return traced(tracer, "make", counted(made))
+
         previewer: Previewer = PrivateBypass(
-            shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, counted(local)))),
-            private=counted(private),
+            shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, making(sources)))),
+            private=making(fetching),
         )
         if settings.previewer.max_rate:
             previewer = Paced(settings.previewer.max_rate, previewer)
         prefetch = settings.amqp.prefetch or common.slots(settings) + _FETCHES_AHEAD
         jobs = Jobs()
-        worker = Worker(broker(settings), previewer, prefetch, jobs)
+        worker = Worker(broker(settings), previewer, prefetch, jobs, tracer)
         await stack.enter_async_context(worker)
         ready = {"renderer": lambda: renderer.ready, "broker": lambda: worker.ready}
         health = Health(ready, {"cache": lambda: cache.trouble})
@@ -118,7 +128,9 @@ async def run_cache(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         at = common.health_socket(settings)
         cache = disk_cache(settings, stack)
-        server = CacheServer(cache, settings.grpc.host, settings.grpc.port)
+        tracer = await open_tracer("cache", stack)
+        calls = [] if isinstance(tracer, Untraced) else [TracedCalls(tracer)]
+        server = CacheServer(cache, settings.grpc.host, settings.grpc.port, calls)
         await stack.enter_async_context(server)
         told = f"keeps previews for {settings.grpc.host}:{server.port}"
         metrics = Metrics("cache")
@@ -135,9 +147,10 @@ def _sources(settings: Settings, cache: GrpcCache, fetching: Previewer) -> Previ
     return Lookup(cache, Coalescing(leased))
 
 
-def shared_cache(settings: Settings) -> GrpcCache:
+def shared_cache(settings: Settings, carrier: Callable[[], dict[str, str]] = dict) -> GrpcCache:
     """Give the shared cache, not yet connected."""
-    return GrpcCache(settings.grpc.host, settings.grpc.port, settings.grpc.timeout)
+    grpc = settings.grpc
+    return GrpcCache(grpc.host, grpc.port, grpc.timeout, carrier)
 
 
 def broker(settings: Settings) -> Broker:

@@ -13,12 +13,14 @@ from micropic.pipeline.discarding import Discarding
 from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.quarantine import Strikes
 from micropic.pipeline.remembered_errors import RememberedErrors
+from micropic.pipeline.traced import traced
 from micropic.ports import Previewer
 from micropic.services.health import Health
 from micropic.services.metrics import CACHE_FAULTS, Metrics
 from micropic.settings import Settings
 from micropic.wiring import common, watched
 from micropic.wiring.caches import OpenCache, open_cache
+from micropic.wiring.tracing import open_tracer
 
 
 async def run_embedded(settings: Settings) -> None:
@@ -34,21 +36,24 @@ async def run_embedded(settings: Settings) -> None:
         sockets = common.proxy_sockets(settings)
         renderer = await stack.enter_async_context(common.renderer(settings))
         opened, memory = await open_cache(settings, stack), common.memory_cache(settings)
-        metrics, strikes = Metrics("serve"), Strikes()
+        metrics, tracer = Metrics("serve"), await open_tracer("serve", stack)
         source = await common.source(settings, stack, metrics)
-        fetching = Fetching(source, common.policy(settings))
+        fetching = traced(tracer, "fetch", Fetching(source, common.policy(settings)))
+        sources, strikes = _sources(settings, opened, fetching), Strikes()
         counted = common.counting(metrics)
-        local, private = (
-            counted(common.quarantine(settings, strikes, Local(sources, renderer)))
-            for sources in (_sources(settings, opened, fetching), fetching)
-        )
+
+        def making(sources: Previewer) -> Previewer:
+            made = common.quarantine(settings, strikes, Local(sources, renderer))
+            return traced(tracer, "make", counted(made))
+
         gate = Gate(settings.proxy.max_in_flight)
-        made = Admission(gate, Discarding(opened.cache, local))
+        made = Admission(gate, Discarding(opened.cache, making(sources)))
         shared = _shared(settings, opened, made)
-        previewer = PrivateBypass(
+        previewer: Previewer = PrivateBypass(
             shared=shared if opened.in_memory else common.in_memory(memory, shared),
-            private=Admission(gate, private),
+            private=Admission(gate, making(fetching)),
         )
+        previewer = traced(tracer, "preview", previewer, first=True)
         helpful = {"cache": opened.trouble} if opened.trouble else {}
         if opened.faults:
             metrics.number(CACHE_FAULTS, opened.faults)
