@@ -41,7 +41,7 @@ bench-distributed: $(VENV)/development | $(RABBITMQ) ## measure the distributed 
 scale-demo: $(VENV)/development | $(RABBITMQ) ## show what five workers do that one does not
 	$(BIN)/python -m benchmarks.scale_demo
 
-docs: $(VENV)/development ## write the README's tables anew from the code
+docs: $(VENV)/development ## write the tables in the documents anew from the code
 	$(BIN)/python scripts/readme_tables.py
 
 gen: $(VENV)/development ## write the code of the protobuf messages anew
