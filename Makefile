@@ -12,7 +12,7 @@ CHROMIUM := /usr/bin/chromium
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench bench-distributed scale-demo lock docs gen warm wheel wheel-check clean
+.PHONY: help serve test lint bench bench-distributed scale-demo lock docs site gen warm wheel wheel-check clean
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
@@ -43,6 +43,10 @@ scale-demo: $(VENV)/development | $(RABBITMQ) ## show what five workers do that 
 
 docs: $(VENV)/development ## write the tables in the documents anew from the code
 	$(BIN)/python scripts/readme_tables.py
+
+site: $(VENV)/development ## build the site of the documents into build/docs/site
+	$(BIN)/python scripts/site_pages.py
+	$(BIN)/zensical build --strict --config-file build/docs/zensical.toml
 
 gen: $(VENV)/development ## write the code of the protobuf messages anew
 	rm -rf src/micropic/v1
