@@ -15,6 +15,7 @@ import typer
 from micropic.cli import app
 from micropic.domain import errors, freshness, urls
 from micropic.domain.options import OPTIONS
+from micropic.domain.source_rules import SourceRules
 from micropic.services.metrics import DECLARED
 from micropic.settings import Settings, knobs
 from micropic.web import conditions, problems
@@ -91,10 +92,15 @@ def error_codes() -> str:
 
 
 def problem() -> str:
-    """Give the body of a problem, as an example."""
-    error = errors.SourceTooLarge("The source has more than 33554432 bytes.")
-    body = json.loads(problems.from_error(error, "5f0c1a4e9b7d4c30").body)
-    return f"```json\n{json.dumps(body, indent=2)}\n```"
+    """Give the body of an answer as docs/errors.md asks for it."""
+    rules = SourceRules(allow_hosts=["*.example.com"])
+    try:
+        rules.check(urls.parse_source(b"www.example.org/owl.jpg"))
+    except errors.SourceForbidden as error:
+        body = json.loads(problems.from_error(error, "5f0c1a4e9b7d4c30").body)
+        return f"```json\n{json.dumps(body, indent=2)}\n```"
+    msg = "The example of docs/errors.md is allowed."
+    raise RuntimeError(msg)
 
 
 def commands() -> str:

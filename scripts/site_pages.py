@@ -20,7 +20,7 @@ FROM_ROOT = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"
 
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)")
 _FILE = re.compile(r"(?:docs/)?[\w-]+\.md")
-_NAMED = re.compile(r"(?<![\w/.`(\[])docs/([a-z-]+\.md)\b")
+_NAMED = re.compile(r"(?<![\w/.`\[])(?<!\]\()docs/([a-z-]+\.md)\b")
 
 
 def lay_out(destination: Path) -> None:

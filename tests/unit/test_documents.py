@@ -17,6 +17,7 @@ import pytest
 import typer
 
 from micropic.cli import app
+from micropic.domain.errors import BY_CODE
 from micropic.domain.urls import DEFAULT, parse_path
 from micropic.settings import Settings, knobs, load
 from scripts.readme_tables import commands_of
@@ -97,6 +98,14 @@ def test_the_example_of_a_settings_file_can_be_read(tmp_path: Path) -> None:
     loaded, notes = load(tmp_path / "micropic.yaml", {}, {})
     assert loaded != Settings()
     assert notes == []
+
+
+def test_advice_is_given_on_errors_that_exist() -> None:
+    _, _, advice = (DOCS / "errors.md").read_text().partition("## What to do")
+    cells = re.findall(r"^\| (`.*?) \|", advice, re.MULTILINE)
+    codes = {code for cell in cells for code in re.findall(r"`(\w+)`", cell)}
+    assert codes
+    assert codes <= BY_CODE.keys()
 
 
 def test_every_command_that_is_named_exists_with_its_flags() -> None:
