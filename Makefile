@@ -59,12 +59,7 @@ wheel: $(VENV)/development ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 wheel-check: $(BIN)/python ## try the wheel in an environment of its own
-	rm -rf build/wheel-check
-	$(PYTHON) -m venv build/wheel-check
-	build/wheel-check/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
-	build/wheel-check/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
-	build/wheel-check/bin/micropic --version
-	build/wheel-check/bin/micropic render src/micropic/samples/cat.jpg --size 30x20 -o build/wheel-check/cat.jpg
+	PYTHON=$(PYTHON) scripts/wheel_check
 
 # Docker if it runs here, else podman; looked for by those targets alone that need one.
 ENGINE ?= $(or $(shell for each in docker podman; do $$each info >/dev/null 2>&1 && echo $$each && break; done),$(error It takes docker or podman, and none runs here))
@@ -123,15 +118,16 @@ kube-down: ## take it out of the cluster again, with its volumes
 compose-check: $(VENV)/development ## build, start, test, scale and stop the containers
 	scripts/compose_check
 
+# `make lock UPGRADE=` keeps what is locked, and takes up what is new in pyproject.toml.
+UPGRADE := --upgrade
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
+	--no-header --python-version 3.11 $(UPGRADE) pyproject.toml
+EXTRAS := --extra distributed --extra otel --extra redis --extra s3
 lock: $(VENV)/development ## renew the lock files
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements/runtime.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces \
-		--constraint requirements/runtime.txt -o requirements/faces.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-		--no-header --python-version 3.11 --upgrade pyproject.toml --extra otel --extra redis --extra s3 --group dev \
-		-o requirements/development.txt
+	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) $(EXTRAS) --constraint requirements/runtime.txt -o requirements/image.txt
+	$(COMPILE) $(EXTRAS) --extra faces --constraint requirements/image.txt -o requirements/faces.txt
+	$(COMPILE) $(EXTRAS) --group dev -o requirements/development.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

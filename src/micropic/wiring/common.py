@@ -161,7 +161,7 @@ async def serve_previews(  # noqa: PLR0913 # all that stands behind two ports
     """Answer on both ports until the service is told to stop; a purge is for all `caches`."""
     options = _proxy_options(settings)
     purging = Purging(settings.proxy.purge_token, options.grammar, caches)
-    page = page_routes() if settings.proxy.playground else []
+    page = page_routes(faces=extras.has_faces()) if settings.proxy.playground else []
     routes = [*page, *purging.routes(), *health_routes(health)]
     requests = Requests()
     metrics.add(requests.samples)
