@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [engine|cold|cached|memory|shared|distributed|all]`."""
+"""Run the benchmarks: `python -m benchmarks [WHAT]`; without it all of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks import engine, load, measures, origin, photos
 from benchmarks.distributed import distributed
 from benchmarks.engine import EngineFailedError
 from benchmarks.load import LoadFailedError
+from benchmarks.overload import overload
 from benchmarks.processes import ROOT, NotStartedError, cores
 from benchmarks.service import WrongAnswerError
 from benchmarks.shared_cache import shared
@@ -25,6 +26,7 @@ _MEASURES = {
     "memory": measures.memory,
     "shared": shared,
     "distributed": distributed,
+    "overload": overload,
 }
 
 
