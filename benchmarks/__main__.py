@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import engine, load, measures, origin, photos
+from benchmarks import engine, load, measures, origin, overload, photos
 from benchmarks.distributed import distributed
 from benchmarks.engine import EngineFailedError
+from benchmarks.hanging import hanging
 from benchmarks.load import LoadFailedError
-from benchmarks.overload import overload
 from benchmarks.processes import ROOT, NotStartedError, cores
 from benchmarks.service import WrongAnswerError
 from benchmarks.shared_cache import shared
@@ -26,7 +26,9 @@ _MEASURES = {
     "memory": measures.memory,
     "shared": shared,
     "distributed": distributed,
-    "overload": overload,
+    "overload": overload.overload,
+    "overload-distributed": overload.distributed,
+    "hanging": hanging,
 }
 
 

@@ -46,12 +46,13 @@ class Outcome:
     unanswered: int = 0
 
 
-class _Connections:
+class Connections:
     """Connections to one port; as many as there are requests under way."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._idle: list[_Connection] = []
+        self._all: list[_Connection] = []
 
     async def ask(self, path: str) -> int:
         """Give the status of an answer, once it is whole."""
@@ -62,10 +63,16 @@ class _Connections:
         if connection is None:
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(_Connection, "127.0.0.1", self._port)
+            self._all.append(connection)
         status = await connection.ask(path)
         if status != _GONE:
             self._idle.append(connection)
         return status
+
+    def close(self) -> None:
+        """Close them all, whatever is under way."""
+        for connection in self._all:
+            connection.close()
 
 
 class _Connection(asyncio.Protocol):
@@ -83,6 +90,9 @@ class _Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         return self._answer
+
+    def close(self) -> None:
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -110,7 +120,7 @@ class _Connection(asyncio.Protocol):
 async def _flow(stream: Stream) -> Outcome:
     """Send one stream, and wait for its last answers."""
     outcome = Outcome()
-    connections, under_way = _Connections(stream.port), set[asyncio.Task[None]]()
+    connections, under_way = Connections(stream.port), set[asyncio.Task[None]]()
     begin = time.perf_counter()
 
     async def one(number: int, due: float) -> None:

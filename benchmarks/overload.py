@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from benchmarks import load, service
+from benchmarks.distributed import broker_running, cluster_running
 from benchmarks.load import Load, LoadFailedError
 from benchmarks.measures import Bench
 from benchmarks.open_loop import Outcome, Stream
@@ -57,10 +58,21 @@ def overload(bench: Bench) -> list[Row]:
     """Measure the embedded service."""
     folder = bench.scratch / "overload"
     with service.serving(folder) as started:
-        return rows("overload", bench, started, folder / "log")
+        return _measured("embedded", bench, started, folder / "log")
 
 
-def rows(name: str, bench: Bench, asked: Service, log: Path) -> list[Row]:
+def distributed(bench: Bench) -> list[Row]:
+    """Measure a proxy, a worker and a shared cache around RabbitMQ."""
+    folder = bench.scratch / "overload"
+    with (
+        broker_running(bench.scratch) as broker,
+        cluster_running(folder, broker) as asked,
+    ):
+        (log,) = folder.glob("*/proxy/log")
+        return _measured("distributed", bench, asked, log)
+
+
+def _measured(name: str, bench: Bench, asked: Service, log: Path) -> list[Row]:
     """Put a service under each load, and tell what became of it."""
     hit = f"{preview_path(bench.origin.port, 'hit')}/{bench.photos.names[0]}"
     asked.fetch(hit)
@@ -80,7 +92,7 @@ def _level(bench: Bench, asked: Service, factor: float, hit: str, log: Path) -> 
     names = bench.photos.names
     job = Load(port=asked.port, connections=_AT_ONCE, prefix=f"{new}closed", photos=names)
     time.sleep(_PAUSE)
-    capacity = median(load.run_for(bench.seconds, job_of(job, turn)).rate for turn in range(2))
+    capacity = median(load.run_for(bench.seconds, _anew(job, turn)).rate for turn in range(2))
     rate = factor * capacity
     path = new + "{number}/{name}"
     before = log.stat().st_size
@@ -107,14 +119,9 @@ def _level(bench: Bench, asked: Service, factor: float, hit: str, log: Path) -> 
     return level
 
 
-def job_of(job: Load, turn: int) -> Load:
+def _anew(job: Load, turn: int) -> Load:
     """Give the same load with addresses of its own."""
-    return Load(
-        port=job.port,
-        connections=job.connections,
-        prefix=f"{job.prefix}{turn}-",
-        photos=job.photos,
-    )
+    return replace(job, prefix=f"{job.prefix}{turn}-")
 
 
 def _flow(streams: Sequence[Stream]) -> list[Outcome]:
