@@ -12,7 +12,7 @@ CHROMIUM := /usr/bin/chromium
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench bench-distributed scale-demo lock docs gen warm wheel wheel-check clean
+.PHONY: help serve test lint bench bench-distributed overload scale-demo lock docs gen warm wheel wheel-check clean
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
@@ -37,6 +37,9 @@ bench: $(VENV)/development ## measure, as ratios to limits of the same run
 
 bench-distributed: $(VENV)/development | $(RABBITMQ) ## measure the distributed shape beside the embedded one
 	$(BIN)/python -m benchmarks distributed
+
+overload: $(VENV)/development ## measure what becomes of a service that is asked for too much
+	$(BIN)/python -m benchmarks overload
 
 scale-demo: $(VENV)/development | $(RABBITMQ) ## show what five workers do that one does not
 	$(BIN)/python -m benchmarks.scale_demo
