@@ -12,7 +12,7 @@ CHROMIUM := /usr/bin/chromium
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench bench-distributed overload scale-demo lock docs gen warm wheel wheel-check clean
+.PHONY: help serve test lint hostile bench bench-distributed overload scale-demo lock docs gen warm wheel wheel-check clean
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
@@ -31,6 +31,9 @@ lint: $(VENV)/development ## check style, types, layers and generated tables
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/readme_tables.py --check
+
+hostile: $(VENV)/development | $(RABBITMQ) ## ask every bad origin in both shapes, and print what came of it
+	$(BIN)/python -m tests.hostile
 
 bench: $(VENV)/development ## measure, as ratios to limits of the same run
 	$(BIN)/python -m benchmarks

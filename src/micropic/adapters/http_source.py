@@ -19,6 +19,7 @@ from aiohttp.resolver import AsyncResolver
 from yarl import URL
 
 from micropic.adapters.address_guard import AddressGuard, AddressRefused
+from micropic.adapters.bounded_answer import BoundedConnector, TooMuchFraming
 from micropic.adapters.content_coding import decoder_for
 from micropic.adapters.origins import Origins
 from micropic.domain import freshness, urls
@@ -78,7 +79,7 @@ class HttpSource:
         options = self._options
         # c-ares asks without threads: look-ups that hang keep nothing else waiting.
         self._resolver = AsyncResolver(nameservers=list(options.nameservers) or None)
-        connector = aiohttp.TCPConnector(
+        connector = BoundedConnector(
             limit=0,  # what is in flight is bounded before it gets here
             socket_factory=self._guard.open_socket,
             resolver=self._resolver,
@@ -205,6 +206,8 @@ class HttpSource:
             reason = "its certificate is not valid, or it does not speak TLS"
         elif isinstance(error, aiohttp.ClientConnectorError):
             reason = os.strerror(error.errno).lower() if error.errno else "no connection"
+        elif isinstance(error, TooMuchFraming):
+            reason = "what it sends is hardly any picture"
         elif isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
             reason = "the connection closed before the answer was whole"
         msg = f"{url.authority} cannot be fetched from: {reason}."
