@@ -13,7 +13,7 @@ CHROMIUM := /usr/bin/chromium
 export PKG_CONFIG_LIBDIR := /nonexistent
 
 .PHONY: help serve test lint bench bench-distributed scale-demo lock docs gen warm wheel wheel-check clean
-.PHONY: audit sbom
+.PHONY: soak audit sbom
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
@@ -41,6 +41,10 @@ bench-distributed: $(VENV)/development | $(RABBITMQ) ## measure the distributed 
 
 scale-demo: $(VENV)/development | $(RABBITMQ) ## show what five workers do that one does not
 	$(BIN)/python -m benchmarks.scale_demo
+
+SECONDS ?= 600
+soak: $(VENV)/development | $(RABBITMQ) ## wear both shapes out for SECONDS, with faults of every part
+	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
 
 audit: $(VENV)/development ## ask OSV whether a locked package has a known vulnerability
 	$(BIN)/python -m scripts.audit
