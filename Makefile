@@ -13,6 +13,7 @@ CHROMIUM := /usr/bin/chromium
 export PKG_CONFIG_LIBDIR := /nonexistent
 
 .PHONY: help serve test lint hostile bench bench-distributed overload scale-demo lock docs gen warm wheel wheel-check clean
+.PHONY: soak audit sbom
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
@@ -46,6 +47,16 @@ overload: $(VENV)/development ## measure what becomes of a service that is asked
 
 scale-demo: $(VENV)/development | $(RABBITMQ) ## show what five workers do that one does not
 	$(BIN)/python -m benchmarks.scale_demo
+
+SECONDS ?= 600
+soak: $(VENV)/development | $(RABBITMQ) ## wear both shapes out for SECONDS, with faults of every part
+	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
+
+audit: $(VENV)/development ## ask OSV whether a locked package has a known vulnerability
+	$(BIN)/python -m scripts.audit
+
+sbom: $(VENV)/development ## write the bill of materials of the runtime into dist/, as CycloneDX
+	$(BIN)/python -m scripts.sbom --output dist/micropic.cdx.json
 
 docs: $(VENV)/development ## write the tables in the documents anew from the code
 	$(BIN)/python scripts/readme_tables.py
