@@ -12,7 +12,8 @@ CHROMIUM := /usr/bin/chromium
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint bench bench-distributed scale-demo lock docs site gen warm wheel wheel-check clean
+.PHONY: help serve test lint hostile bench bench-distributed overload scale-demo lock docs site gen warm wheel wheel-check clean
+.PHONY: soak audit sbom
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
 help: ## list the targets
@@ -32,14 +33,30 @@ lint: $(VENV)/development ## check style, types, layers and generated tables
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/readme_tables.py --check
 
+hostile: $(VENV)/development | $(RABBITMQ) ## ask every bad origin in both shapes, and print what came of it
+	$(BIN)/python -m tests.hostile
+
 bench: $(VENV)/development ## measure, as ratios to limits of the same run
 	$(BIN)/python -m benchmarks
 
 bench-distributed: $(VENV)/development | $(RABBITMQ) ## measure the distributed shape beside the embedded one
 	$(BIN)/python -m benchmarks distributed
 
+overload: $(VENV)/development ## measure what becomes of a service that is asked for too much
+	$(BIN)/python -m benchmarks overload
+
 scale-demo: $(VENV)/development | $(RABBITMQ) ## show what five workers do that one does not
 	$(BIN)/python -m benchmarks.scale_demo
+
+SECONDS ?= 600
+soak: $(VENV)/development | $(RABBITMQ) ## wear both shapes out for SECONDS, with faults of every part
+	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
+
+audit: $(VENV)/development ## ask OSV whether a locked package has a known vulnerability
+	$(BIN)/python -m scripts.audit
+
+sbom: $(VENV)/development ## write the bill of materials of the runtime into dist/, as CycloneDX
+	$(BIN)/python -m scripts.sbom --output dist/micropic.cdx.json
 
 docs: $(VENV)/development ## write the tables in the documents anew from the code
 	$(BIN)/python scripts/readme_tables.py
@@ -63,12 +80,7 @@ wheel: $(VENV)/development ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 wheel-check: $(BIN)/python ## try the wheel in an environment of its own
-	rm -rf build/wheel-check
-	$(PYTHON) -m venv build/wheel-check
-	build/wheel-check/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
-	build/wheel-check/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
-	build/wheel-check/bin/micropic --version
-	build/wheel-check/bin/micropic render src/micropic/samples/cat.jpg --size 30x20 -o build/wheel-check/cat.jpg
+	PYTHON=$(PYTHON) scripts/wheel_check
 
 # Docker if it runs here, else podman; looked for by those targets alone that need one.
 ENGINE ?= $(or $(shell for each in docker podman; do $$each info >/dev/null 2>&1 && echo $$each && break; done),$(error It takes docker or podman, and none runs here))
@@ -127,15 +139,16 @@ kube-down: ## take it out of the cluster again, with its volumes
 compose-check: $(VENV)/development ## build, start, test, scale and stop the containers
 	scripts/compose_check
 
+# `make lock UPGRADE=` keeps what is locked, and takes up what is new in pyproject.toml.
+UPGRADE := --upgrade
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
+	--no-header --python-version 3.11 $(UPGRADE) pyproject.toml
+EXTRAS := --extra distributed --extra otel --extra redis --extra s3
 lock: $(VENV)/development ## renew the lock files
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements/runtime.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces \
-		--constraint requirements/runtime.txt -o requirements/faces.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-		--no-header --python-version 3.11 --upgrade pyproject.toml --extra otel --extra redis --extra s3 --group dev \
-		-o requirements/development.txt
+	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) $(EXTRAS) --constraint requirements/runtime.txt -o requirements/image.txt
+	$(COMPILE) $(EXTRAS) --extra faces --constraint requirements/image.txt -o requirements/faces.txt
+	$(COMPILE) $(EXTRAS) --group dev -o requirements/development.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

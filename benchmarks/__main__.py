@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [engine|cold|cached|memory|shared|distributed|all]`."""
+"""Run the benchmarks: `python -m benchmarks [WHAT]`; without it all of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import engine, load, measures, origin, photos
+from benchmarks import engine, load, measures, origin, overload, photos
 from benchmarks.distributed import distributed
 from benchmarks.engine import EngineFailedError
+from benchmarks.hanging import hanging
 from benchmarks.load import LoadFailedError
 from benchmarks.processes import ROOT, NotStartedError, cores
 from benchmarks.service import WrongAnswerError
@@ -25,6 +26,9 @@ _MEASURES = {
     "memory": measures.memory,
     "shared": shared,
     "distributed": distributed,
+    "overload": overload.overload,
+    "overload-distributed": overload.distributed,
+    "hanging": hanging,
 }
 
 

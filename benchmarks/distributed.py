@@ -29,9 +29,11 @@ def distributed(bench: Bench) -> list[Row]:
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(broker_running(bench.scratch))
         embedded = stack.enter_context(service.serving(bench.scratch / "embedded"))
-        cluster = stack.enter_context(_cluster(bench.scratch / "cluster", broker))
-        by_grpc = stack.enter_context(_cluster(bench.scratch / "by-grpc", broker, memory="0"))
-        lean = stack.enter_context(_cluster(bench.scratch / "lean", broker, sources="0"))
+        cluster = stack.enter_context(cluster_running(bench.scratch / "cluster", broker))
+        by_grpc = stack.enter_context(
+            cluster_running(bench.scratch / "by-grpc", broker, memory="0")
+        )
+        lean = stack.enter_context(cluster_running(bench.scratch / "lean", broker, sources="0"))
         cold = {"cold, smart": cluster, "cold, smart, no sources kept": lean}
         return [*_cold(bench, embedded, cold), *_cached(bench, embedded, cluster, by_grpc)]
 
@@ -57,9 +59,10 @@ def broker_running(scratch: Path) -> Iterator[rabbitmq.RabbitMQ]:
 
 
 @contextlib.contextmanager
-def _cluster(
+def cluster_running(
     scratch: Path, broker: rabbitmq.RabbitMQ, memory: str = "64MiB", sources: str = "0.5"
 ) -> Iterator[Service]:
+    """Run a proxy, a worker and a shared cache until the block ends."""
     cluster = Cluster(scratch, broker, CACHE_MEMORY=memory, CACHE_SOURCES=sources)
     try:
         cluster.start()

@@ -31,7 +31,7 @@ class Footprint:
 
 def of_tree(pid: int) -> Footprint:
     """Add up `pid` and its descendants."""
-    return sum((of_tree(child) for child in _children(pid)), _of_process(pid))
+    return sum((of_tree(child) for child in children(pid)), of_process(pid))
 
 
 class Peak:
@@ -58,7 +58,7 @@ class Peak:
             self.footprint = self.footprint.highest(of_tree(self._pid))
 
 
-def _of_process(pid: int) -> Footprint:
+def of_process(pid: int) -> Footprint:
     """Read one process; one that is gone takes nothing."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
@@ -68,9 +68,10 @@ def _of_process(pid: int) -> Footprint:
     return Footprint(kibibytes.get("Pss:", 0) * 1024, kibibytes.get("Rss:", 0) * 1024)
 
 
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
+def children(pid: int) -> list[int]:
+    """Give the processes that `pid` has started."""
+    found: list[int] = []
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            children += map(int, tasks.read_text().split())
-    return children
+            found += map(int, tasks.read_text().split())
+    return found

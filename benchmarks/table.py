@@ -61,7 +61,12 @@ class Row:
 
 def format_table(rows: Sequence[Row]) -> str:
     """Give the rows as a Markdown table, aligned."""
-    lines = [_HEADINGS, *(row.cells() for row in rows)]
+    return aligned(_HEADINGS, [row.cells() for row in rows])
+
+
+def aligned(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Give cells as a Markdown table, each column as wide as it has to be."""
+    lines = [headings, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(_line(cells, widths) for cells in lines)

@@ -30,6 +30,7 @@ from micropic.imaging import extras
 from micropic.services import logs, operating
 from micropic.services.warmer import Plan
 from micropic.wiring import embedded
+from micropic.wiring.extras import needing
 
 log = structlog.get_logger()
 
@@ -117,14 +118,14 @@ def serve(loaded: settings.Settings, notes: list[str]) -> None:
 @_with_settings
 def proxy(loaded: settings.Settings, notes: list[str]) -> None:
     """Run the HTTP service of the distributed shape, which has previewers do the work."""
-    _run(_distributed().run_proxy, loaded, notes)
+    _run(_distributed("proxy").run_proxy, loaded, notes)
 
 
 @app.command()
 @_with_settings
 def previewer(loaded: settings.Settings, notes: list[str]) -> None:
     """Run a worker of the distributed shape: it takes requests from RabbitMQ and makes previews."""
-    _run(_distributed().run_previewer, loaded, notes)
+    _run(_distributed("previewer").run_previewer, loaded, notes)
 
 
 @app.command()
@@ -163,7 +164,7 @@ app.add_typer(cache_app, name="cache")
 @_with_settings
 def cache(loaded: settings.Settings, notes: list[str]) -> None:
     """Run the cache that proxies and previewers share, or tell how full one is (stats)."""
-    _run(_distributed().run_cache, loaded, notes)
+    _run(_distributed("cache").run_cache, loaded, notes)
 
 
 @cache_app.command()
@@ -249,9 +250,13 @@ def sign(
         typer.echo(signing.sign(target, key))
 
 
-def _distributed() -> ModuleType:
-    from micropic.wiring import distributed  # noqa: PLC0415 # gRPC and AMQP: `serve` does without
-
+def _distributed(command: str) -> ModuleType:
+    try:
+        with needing("distributed", f"the command {command}"):
+            # gRPC and AMQP, which `serve` does without.
+            from micropic.wiring import distributed  # noqa: PLC0415
+    except settings.SettingsError as error:
+        _fail(str(error))
     return distributed
 
 

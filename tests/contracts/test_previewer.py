@@ -34,6 +34,7 @@ from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.traced import Untraced
 from micropic.ports import Previewer
+from micropic.services.intake import Bounds
 from micropic.services.previewer import Worker
 from micropic.services.tallies import Jobs
 from tests.support.origin import Origin, Reply
@@ -61,8 +62,9 @@ async def previewer(request: pytest.FixtureRequest, local: Previewer) -> AsyncIt
         return
     rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
     broker = Broker(host="127.0.0.1", port=rabbitmq.port, queue="contract")
+    bounds = Bounds(usual=8, most=8, workable=2)
     async with AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(Worker(broker, local, 8, Jobs(), Untraced()))
+        worker = await stack.enter_async_context(Worker(broker, local, bounds, Jobs(), Untraced()))
         distant = await stack.enter_async_context(AmqpPreviewer(broker))
         await eventually(lambda: worker.ready and distant.ready)
         yield distant

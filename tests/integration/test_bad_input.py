@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import gzip
-import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.mutations import with_checksums
+from tests.support.claims import SIDE, claiming
+from tests.support.drawings import ENTITIES, HUGE, LAUGHS, references
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import FORMATS, SVG, drawing, encode, photo, quadrants
 from tests.support.service import Service
@@ -23,7 +23,6 @@ AT_ONCE = 1.0
 MANY_PIXELS = (413, "too_many_pixels")
 NO_IMAGE = (415, "not_an_image")
 BROKEN = (422, "broken_image")
-SIDE = 65_000
 
 
 @pytest.fixture(scope="module")
@@ -106,51 +105,6 @@ def test_an_empty_answer_is_a_502(service: Service, origin: Origin) -> None:
 # --- huge in claimed size --------------------------------------------------------------------
 
 
-def claiming(form: str, width: int, height: int) -> bytes:
-    """Give a small picture whose header claims another size."""
-    body = bytearray(photo(form="PNG" if form == "ICO" else form))
-    if form in {"PNG", "ICO"}:
-        struct.pack_into(">II", body, 16, width, height)
-        png = with_checksums(bytes(body))
-        return png if form == "PNG" else icon_of(png)
-    for offset, layout, value in FIELDS[form](body, width, height):
-        struct.pack_into(layout, body, offset, *value)
-    return bytes(body)
-
-
-def icon_of(png: bytes) -> bytes:
-    return (
-        b"\x00\x00\x01\x00\x01\x00" + struct.pack("<BBBxHHII", 0, 0, 0, 1, 32, len(png), 22) + png
-    )
-
-
-Field = tuple[int, str, tuple[int, ...]]
-"""Offset, layout and values."""
-
-
-def tiff_fields(body: bytearray, width: int, height: int) -> list[Field]:
-    (directory,) = struct.unpack_from("<I", body, 4)
-    (count,) = struct.unpack_from("<H", body, directory)
-    places = {
-        struct.unpack_from("<H", body, place)[0]: place + 2
-        for place in range(directory + 2, directory + 2 + 12 * count, 12)
-    }
-    return [(places[256], "<HII", (4, 1, width)), (places[257], "<HII", (4, 1, height))]
-
-
-FIELDS: dict[str, Callable[[bytearray, int, int], list[Field]]] = {
-    "BMP": lambda _, *size: [(18, "<ii", size)],
-    "JPEG": lambda body, w, h: [(body.index(b"\xff\xc0") + 5, ">HH", (h, w))],
-    "AVIF": lambda body, *size: [(body.index(b"ispe") + 8, ">II", size)],
-    "WEBP": lambda body, *size: [(body.index(b"\x9d\x01\x2a") + 3, "<HH", size)],
-    "GIF": lambda body, *size: [
-        (6, "<HH", size),
-        (body.index(b"\x2c\x00\x00\x00\x00") + 5, "<HH", size),
-    ],
-    "TIFF": tiff_fields,
-}
-
-
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "WEBP"])
 def test_a_claim_of_four_gigapixels_is_a_413(service: Service, origin: Origin, form: str) -> None:
     assert refused(service, origin, claiming(form, SIDE, SIDE)) == MANY_PIXELS
@@ -202,15 +156,6 @@ def test_ten_thousand_frames_are_shown_as_far_as_is_allowed(
 
 # --- drawings that ask for much --------------------------------------------------------------
 
-LAUGHS = '<g id="a0"><rect width="9" height="9"/></g>' + "".join(
-    f'<g id="a{n}">{f"""<use xlink:href="#a{n - 1}"/>""" * 10}</g>' for n in range(1, 10)
-)
-ENTITIES = (
-    '<!DOCTYPE svg [<!ENTITY a0 "aaaaaaaaaa">'
-    + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
-    + "]>"
-)
-HUGE = 'x="-1e6" y="-1e6" width="1e9" height="1e9"'
 FILTERED = '<rect filter="url(#f)" width="64" height="48"/>'
 OUTSIDE = '<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
 
@@ -254,22 +199,6 @@ def test_a_huge_picture_in_a_drawing_is_a_413(service: Service, origin: Origin) 
 
 
 # --- what lies outside of a drawing ----------------------------------------------------------
-
-
-def references(url: str) -> list[str]:
-    """Give every way of which we know to have an SVG show what lies at an address."""
-    area = 'width="64" height="48"'
-    return [
-        f'<image {area} href="{url}"/>',
-        f'<image {area} xlink:href="{url}"/>',
-        f'<use href="{url}#a"/>',
-        f'<style>@import url("{url}");</style>',
-        f'<style>rect {{ fill: url("{url}#a") }}</style><rect {area}/>',
-        f'<rect {area} fill="url({url}#a)"/>',
-        f'<filter id="f"><feImage href="{url}"/></filter><rect {area} filter="url(#f)"/>',
-        f'<foreignObject {area}><img src="{url}"/></foreignObject>',
-        f'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="{url}"/>',
-    ]
 
 
 def test_a_drawing_reads_no_file(service: Service, origin: Origin, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_machine_that_is_fit_is_told_so(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert set(found) == {
         "settings", "open files", "clock", "cores", "memory", "codecs", "sandbox", "formats",
-        "cache",
+        "cache", "traces",
     }  # fmt: skip
     assert "broken" not in {finding["status"] for finding in found.values()}
     assert found["formats"]["detail"] == (
@@ -61,6 +61,21 @@ def test_what_is_out_of_reach_is_broken(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "broken   cache" in done.stdout
     assert "-> Make it writable" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("service", "settings", "told"),
+    [
+        ("cache", {"CACHE_URL": "memory://"}, "cache.url is memory:"),
+        ("serve", {"OTEL_TRACES_EXPORTER": "pigeon"}, "pigeon, which is not installed"),
+    ],
+)
+def test_settings_that_the_service_would_not_start_with_are_broken(
+    service: str, settings: dict[str, str], told: str
+) -> None:
+    done = micropic("doctor", "--for", service, **settings)
+    assert done.returncode == 1
+    assert told in done.stdout
 
 
 @pytest.mark.parametrize("url", ["redis://user:secret@127.0.0.1:1/0", "grpc://127.0.0.1:1"])

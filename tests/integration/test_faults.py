@@ -24,8 +24,8 @@ from tests.support.waiting import wait_until
 
 SIDES = range(20, 220)
 AT_ONCE = 30
-ROOMY = {"PROXY_TIMEOUT": "30", "SOURCE_TIMEOUT": "20"}
-"""Settings under which nothing fails by its time."""
+ROOMY = {"PROXY_TIMEOUT": "30", "SOURCE_TIMEOUT": "20", "PROXY_MAX_WAIT": "30"}
+"""Settings under which nothing fails by its time, nor by the wait for it."""
 
 Asked = dict[int, Future[Answer]]
 

@@ -19,6 +19,11 @@ _DROP = """([type, text]) => {
   dataTransfer.setData(type, text);
   document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
 }"""
+_DROP_FILE = """() => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["x"], "owl.jpg", { type: "image/jpeg" }));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+}"""
 _PASTE = """(text) => {
   const clipboardData = new DataTransfer();
   clipboardData.setData("text/plain", text);
@@ -197,6 +202,17 @@ def test_an_address_can_be_pasted_anywhere(page: Page) -> None:
     expect(page.get_by_alt_text("Preview of sample:rocket.jpg")).to_be_visible()
 
 
+def test_a_file_is_told_that_it_has_no_address(page: Page) -> None:
+    page.evaluate(_DROP_FILE)
+    expect(page.get_by_role("status")).to_contain_text("A file has no address")
+    expect(page.get_by_label("Picture address")).to_have_value("sample:cat.jpg")
+
+
+def test_faces_can_be_chosen_where_they_are_found(page: Page, service: Service) -> None:
+    answer = service.get("/fill/40/30/g=face/sample:astronaut.jpg")
+    expect(page.get_by_role("radio", name="face")).to_be_enabled(enabled=answer.status == 200)
+
+
 def test_formats_and_qualities_stand_side_by_side(page: Page) -> None:
     page.get_by_text("Formats and qualities side by side").click()
     _settle(page)
@@ -207,6 +223,9 @@ def test_formats_and_qualities_stand_side_by_side(page: Page) -> None:
     expect(page.get_by_label("Quality")).to_have_value("60")
     _settle(page)
     assert "q=60,f=webp" in _address(page)
+    pressed = page.get_by_role("table").get_by_role("button", pressed=True)
+    expect(pressed).to_have_count(1)
+    expect(pressed).to_have_accessible_name(re.compile("WebP, quality 60"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -236,6 +255,25 @@ def test_a_phone_needs_no_scrolling_to_the_side(browser: Browser, service: Servi
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("502 Bad Gateway")
         assert page.evaluate(_WIDTH) == 360
+
+
+def test_on_a_phone_the_preview_is_seen_beside_its_options(
+    browser: Browser, service: Service
+) -> None:
+    with well_behaved(browser, viewport={"width": 390, "height": 844}) as page:
+        _open(page, service)
+        small = page.get_by_role("link", name="See the preview")
+        expect(small).to_be_visible()
+        shown = small.locator("img").get_attribute("src")
+        page.get_by_role("radio", name="fit it whole").check()
+        expect(page.get_by_role("status")).to_contain_text(f"300 {X} 200")
+        expect(small.locator("img")).not_to_have_attribute("src", shown or "")
+        assert _pixels(page, "#glance img") == (300, 200)
+        assert accessibility_faults(page) == []
+        small.click()
+        expect(page.locator("#result")).to_be_focused()
+        expect(small).to_be_hidden()
+        expect(page.locator("#preview")).to_be_in_viewport()
 
 
 def test_it_works_behind_the_prefix_of_a_path(browser: Browser, service: Service) -> None:

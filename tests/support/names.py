@@ -17,9 +17,9 @@ _NAME_OF_QUESTION = b"\xc0\x0c"
 
 
 class Names:
-    """Answers on one UDP port of the loopback (RFC 1035), each name with its addresses."""
+    """Answers on one UDP port of the loopback (RFC 1035), each name with its addresses or never."""
 
-    def __init__(self, addresses: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, addresses: Mapping[str, Sequence[str] | None]) -> None:
         self._addresses = addresses
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -45,7 +45,8 @@ class Names:
             query, client = self._socket.recvfrom(512)
             if not query:
                 return
-            self._socket.sendto(self._answer(query), client)
+            if answer := self._answer(query):
+                self._socket.sendto(answer, client)
 
     def _answer(self, query: bytes) -> bytes:
         labels, at = [], _QUESTION_AT
@@ -54,8 +55,10 @@ class Names:
             at += 1 + length
         question = query[_QUESTION_AT : at + 5]
         (kind,) = struct.unpack("!H", question[-4:-2])
-        known = self._addresses.get(".".join(labels).lower())
-        packed = [ip_address(address).packed for address in known or ()]
+        known = self._addresses.get(".".join(labels).lower(), ())
+        if known is None:
+            return b""
+        packed = [ip_address(address).packed for address in known]
         found = [each for each in packed if len(each) == {_A: 4, _AAAA: 16}.get(kind)]
         flags = _IS_ANSWER if known else _IS_ANSWER | _NO_SUCH_NAME
         head = query[:2] + struct.pack("!5H", flags, 1, len(found), 0, 0)

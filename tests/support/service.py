@@ -41,6 +41,8 @@ class Service(OwnProcess):
     """`micropic serve` on free ports, with everything it writes in `directory`."""
 
     command = "serve"
+    patience = 20.0
+    """Seconds in which it has to start."""
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
@@ -57,7 +59,7 @@ class Service(OwnProcess):
     def start(self) -> Self:
         """Start, and wait until it is ready."""
         self.begin()
-        wait_until(self._ready)
+        wait_until(self._ready, self.patience)
         return self
 
     def begin(self) -> None:
@@ -70,7 +72,7 @@ class Service(OwnProcess):
                 stdout=output,
                 stderr=output,
             )
-        started = wait_until(self._started)
+        started = wait_until(self._started, self.patience)
         self.port, self.health_port = started.get("port", 0), started["health_port"]
 
     def stop(self) -> int:

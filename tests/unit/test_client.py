@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micropic.client import Client
+from micropic.client import Client, Options, url_for
 from micropic.domain import options, signing
 from micropic.domain.model import Mode, Size
 from micropic.domain.urls import DEFAULT, Address, parse_path
@@ -38,8 +38,21 @@ def test_options_are_written_as_python_has_them() -> None:
     assert read(url).expires == 2_000_000_000
 
 
-def test_an_address_is_signed_behind_the_base() -> None:
-    url = Client("https://img.example.com/small/", KEY).url_for(SOURCE, width=300)
+def test_every_option_can_be_given() -> None:
+    assert set(Options.__annotations__) == set(options.OPTIONS)
+
+
+@pytest.mark.parametrize(("ratio", "written"), [(4 / 3, "1.33"), (2.0, "2"), (1.25, "1.25")])
+def test_a_fraction_is_written_as_the_service_reads_it(ratio: float, written: str) -> None:
+    assert f"/dpr={written}/" in url_for("a.example/x", width=9, dpr=ratio)
+
+
+@pytest.mark.parametrize(
+    "base", ["https://img.example.com/small", "https://img.example.com/small/"]
+)
+def test_an_address_is_signed_behind_the_base(base: str) -> None:
+    url = Client(base, KEY).url_for(SOURCE, width=300)
+    assert url == url_for(SOURCE, width=300, base=base, key=KEY)
     rest = url.removeprefix("https://img.example.com/small")
     signature, target = signing.split(rest.encode())
     assert signing.is_signed(target, signature, [KEY])

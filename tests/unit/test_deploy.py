@@ -6,8 +6,10 @@ import json
 import re
 import shutil
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +272,27 @@ def test_the_image_runs_what_there_is() -> None:
     assert f"-o {told['USER'].partition(':')[0]} " in told["RUN"]
     for directory in (told["RUN"].split()[-1], COMPOSE["services"]["cache"]["volumes"][0][6:]):
         assert directory == environment["CACHE_DIRNAME"]
+
+
+def locked(name: str) -> set[str]:
+    """Give the packages of a lock file."""
+    text = (DEPLOY.parent / "requirements" / f"{name}.txt").read_text()
+    return set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==", text, re.MULTILINE))
+
+
+def test_the_image_has_all_extras_but_faces_and_the_embedded_service_none() -> None:
+    text = (DEPLOY / "docker" / "Dockerfile").read_text()
+    of_extras: defaultdict[str, set[str]] = defaultdict(set)
+    for line in requires("micropic") or []:
+        if found := re.match(r"([\w-]+).*extra == '(\w+)'", line):
+            of_extras[found[2]].add(found[1])
+    assert of_extras.keys() == {"distributed", "faces", "otel", "redis", "s3"}
+    faces, others = of_extras.pop("faces"), set.union(*of_extras.values())
+    assert "ARG REQUIREMENTS=image\n" in text
+    assert others <= locked("image")
+    assert others | faces <= locked("faces")
+    assert not locked("image") & faces
+    assert not locked("runtime") & (others | faces)
 
 
 def test_no_secret_is_kept_but_that_of_a_cluster_of_ones_own() -> None:

@@ -99,6 +99,14 @@ def test_dpr_multiplies_the_size() -> None:
         transform(Mode.FILL, Size(300, 200), read(b"dpr=4"), Defaults(max_side=1000))
 
 
+def test_an_answer_of_too_many_pixels_is_refused_with_and_without_dpr() -> None:
+    bounds = Defaults(max_pixels=60_000)
+    assert transform(Mode.FILL, Size(300, 200), read(b""), bounds).size == Size(300, 200)
+    for size, options in ((Size(300, 201), b""), (Size(200, 200), b"dpr=1.5")):
+        with pytest.raises(BadRequest, match=r"pixels; 60000 are allowed\.$"):
+            transform(Mode.FIT, size, read(options), bounds)
+
+
 def test_each_format_has_a_quality_of_its_own() -> None:
     assert parse("f=avif").quality == 65
     assert parse("f=webp").quality == 80

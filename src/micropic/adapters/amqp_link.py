@@ -74,6 +74,11 @@ class Broker:
             heartbeat=_HEARTBEAT,
         )
 
+    async def call(self) -> None:
+        """Connect and hang up again: it raises what the library does."""
+        connection = await self.connect()
+        await connection.close()
+
     async def declare(self, connection: AbstractConnection) -> None:
         """See to it that queues and exchange exist; those that do stay as they are."""
         channel = await connection.channel()

@@ -19,6 +19,7 @@ from aiohttp.resolver import AsyncResolver
 from yarl import URL
 
 from micropic.adapters.address_guard import AddressGuard, AddressRefused
+from micropic.adapters.bounded_answer import BoundedConnector, TooMuchFraming
 from micropic.adapters.content_coding import decoder_for
 from micropic.adapters.origins import Origins
 from micropic.domain import freshness, urls
@@ -33,6 +34,7 @@ from micropic.domain.errors import (
 from micropic.domain.headers import without_credentials
 from micropic.domain.model import Headers, SourceFacts, SourcePicture, SourceUrl
 from micropic.domain.source_rules import SourceRules
+from micropic.domain.waiting import Room
 
 _READ_BUFFER = 1024 * 1024
 """Bytes that may wait to be read; with less a photo is paused and resumed on its way."""
@@ -63,10 +65,13 @@ class HttpSourceOptions:
 class HttpSource:
     """Fetches by HTTP, with one connection pool; an async context manager."""
 
-    def __init__(self, guard: AddressGuard, options: HttpSourceOptions) -> None:
+    def __init__(
+        self, guard: AddressGuard, options: HttpSourceOptions, room: Room | None = None
+    ) -> None:
         self._guard = guard
         self._options = options
-        self._origins = Origins(options.max_per_origin, options.timeout / 2)
+        self._room = room or Room()
+        self.origins = Origins(options.max_per_origin, options.timeout / 2)
         self._session: aiohttp.ClientSession
         self._resolver: AsyncResolver
 
@@ -74,7 +79,7 @@ class HttpSource:
         options = self._options
         # c-ares asks without threads: look-ups that hang keep nothing else waiting.
         self._resolver = AsyncResolver(nameservers=list(options.nameservers) or None)
-        connector = aiohttp.TCPConnector(
+        connector = BoundedConnector(
             limit=0,  # what is in flight is bounded before it gets here
             socket_factory=self._guard.open_socket,
             resolver=self._resolver,
@@ -127,7 +132,7 @@ class HttpSource:
         for _ in range(self._options.max_redirects + 1):
             self._options.rules.check(url)
             async with (
-                self._origins.visit(url) as answered,
+                self.origins.visit(url) as answered,
                 self._session.get(
                     URL(str(url), encoded=True),
                     headers=[*self._fields(headers), *_validators(known)],
@@ -171,13 +176,15 @@ class HttpSource:
         decoder = decoder_for(response.headers.get("Content-Encoding", ""))
         digest = hashlib.sha256()
         body, received = bytearray(), 0
-        async for chunk in response.content.iter_any():
-            decoded = decoder.decode(chunk, limit - len(body))
-            body += decoded
-            received += len(chunk)
-            if max(len(body), received) > limit:
-                raise _too_large(limit)
-            digest.update(decoded)
+        with self._room.share() as take:
+            async for chunk in response.content.iter_any():
+                decoded = decoder.decode(chunk, limit - len(body))
+                take(len(decoded))
+                body += decoded
+                received += len(chunk)
+                if max(len(body), received) > limit:
+                    raise _too_large(limit)
+                digest.update(decoded)
         decoder.finish()
         if not body:
             msg = f"{url.authority} answered with nothing."
@@ -199,6 +206,8 @@ class HttpSource:
             reason = "its certificate is not valid, or it does not speak TLS"
         elif isinstance(error, aiohttp.ClientConnectorError):
             reason = os.strerror(error.errno).lower() if error.errno else "no connection"
+        elif isinstance(error, TooMuchFraming):
+            reason = "what it sends is hardly any picture"
         elif isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
             reason = "the connection closed before the answer was whole"
         msg = f"{url.authority} cannot be fetched from: {reason}."

@@ -14,7 +14,7 @@ import structlog
 
 from micropic.adapters.address_guard import AddressRefused
 from micropic.adapters.breaker import Breaker
-from micropic.domain.errors import OriginFailed
+from micropic.domain.errors import OriginFailed, Overloaded
 from micropic.domain.model import SourceUrl
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class Visit:
 
 
 class Origins:
-    """Has at most `limit` requests at one origin at a time; others wait for their turn.
+    """Has at most `limit` requests at one origin at a time; as many others wait for their turn.
 
     Origins are told apart by scheme, host and port. Those that neither have a visitor nor had a
     fault of late are forgotten. Times are in seconds.
@@ -75,18 +75,27 @@ class Origins:
         """Give how many are remembered."""
         return len(self._origins)
 
+    @property
+    def left_alone(self) -> int:
+        """How many are not asked for a while."""
+        return sum(origin.breaker.is_open for origin in self._origins.values())
+
     @asynccontextmanager
     async def visit(self, url: SourceUrl) -> AsyncIterator[Callable[[], None]]:
         """Wait for a turn at an origin; what is given is to be called when an answer's header came.
 
         Raises:
             OriginFailed: it is known to be dead; with the seconds after which to try again.
+            Overloaded: as many as may be there wait already.
 
         """
         origin = self._enter(url.origin)
         try:
             if origin.breaker.pause_left:
                 raise _dead(url, origin.breaker)
+            if origin.visitors > 2 * self._limit:
+                msg = f"Too much is asked of {url.authority} at once; try again in a moment."
+                raise Overloaded(msg)
             async with origin.turns:
                 if not origin.breaker.allows():  # it has died while we waited
                     raise _dead(url, origin.breaker)

@@ -6,6 +6,7 @@ What is equal is written equally: options stand in one order, `dpr` goes into th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class Defaults:
     quality: int = 80
     avif_quality: int = 65
     max_side: int = 8192
+    max_pixels: float = math.inf
     faces: bool = True
     """`g=face` can be had."""
     explain: bool = True
@@ -99,8 +101,8 @@ def transform(
     """Make a transform of options and of the client's Accept field.
 
     Raises:
-        BadRequest: the size times `dpr` is longer than a side may be, or what is asked for is not
-            to be had here.
+        BadRequest: the size times `dpr` is longer than a side may be, or has too many pixels, or
+            what is asked for is not to be had here.
 
     """
     if values.get("g") is Anchor.FACE and not defaults.faces:
@@ -115,7 +117,7 @@ def transform(
     formats = _formats(values, accept)
     return Transform(
         mode,
-        _multiplied(size, values.get("dpr", 1.0), defaults.max_side),
+        _multiplied(size, values.get("dpr", 1.0), defaults),
         # Nothing is cut off or enlarged by `fit`: one value for all, so that all share an entry.
         gravity=values.get("g", Anchor.SMART) if fills else Anchor.CENTER,
         quality=_quality(values, formats, defaults),
@@ -164,12 +166,18 @@ def write(transform: Transform) -> str:
     return ",".join(parts)
 
 
-def _multiplied(size: Size, ratio: float, max_side: int) -> Size:
+def _multiplied(size: Size, ratio: float, bounds: Defaults) -> Size:
     multiplied = Size(*(max(1, round(side * ratio)) for side in size))
-    if ratio > 1 and max(multiplied) > max_side:
+    if ratio > 1 and max(multiplied) > bounds.max_side:
         msg = (
             f"With dpr={ratio:g} the answer would be {multiplied.width} x {multiplied.height}; "
-            f"a side may have {max_side} pixels."
+            f"a side may have {bounds.max_side} pixels."
+        )
+        raise BadRequest(msg)
+    if multiplied.width * multiplied.height > bounds.max_pixels:
+        msg = (
+            f"The answer would have up to {multiplied.width} x {multiplied.height} pixels; "
+            f"{bounds.max_pixels} are allowed."
         )
         raise BadRequest(msg)
     return multiplied

@@ -7,6 +7,7 @@ process takes its place.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,6 +17,7 @@ import structlog
 
 from micropic.domain.errors import DeadlineExceeded
 from micropic.domain.model import Rendered, Transform
+from micropic.domain.waiting import Line, Room
 from micropic.imaging.kinds import Limits
 from micropic.imaging.render_process import RenderProcess
 
@@ -37,19 +39,25 @@ class SlotOptions:
     limits: Limits = field(default_factory=Limits)
     sandbox: bool = True
     """Whether the kernel is to keep the processes from all but their work."""
+    longest_wait: float = math.inf
+    """Seconds that a picture may wait for a process."""
 
 
 class RenderSlots:
-    """Renders in `count` processes; an async context manager."""
+    """Renders in `count` processes; an async context manager.
 
-    def __init__(self, count: int, options: SlotOptions) -> None:
+    What waits for one of them takes of the `room` for sources.
+    """
+
+    def __init__(self, count: int, options: SlotOptions, room: Room | None = None) -> None:
         self._count = count
         self._options = options
+        self._room = room or Room()
         self._idle: asyncio.LifoQueue[RenderProcess] = asyncio.LifoQueue()
         self._alive: set[RenderProcess] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[tuple[str, bytes]]] = set()
-        self.waiting = 0
+        self.line = Line(count, options.longest_wait)
         """Pictures that no process is free for."""
         self.killed = self.died = 0
         """Processes whose time was up over a picture, and that ended by themselves."""
@@ -96,28 +104,27 @@ class RenderSlots:
         """How many processes take pictures."""
         return sum(process.usable for process in self._alive)
 
-    @property
-    def busy(self) -> int:
-        """How many pictures are being rendered."""
-        return len(self._jobs)
-
     async def render(
         self, body: bytes | bytearray, transform: Transform, deadline: float
     ) -> Rendered:
         """Render in the first free process.
 
         Raises:
-            MicropicError: what the engine raised, or DeadlineExceeded, RenderTimeout or
-                RenderCrashed.
+            MicropicError: what the engine raised, or Overloaded, DeadlineExceeded, RenderTimeout
+                or RenderCrashed.
 
         """
         queued = time.monotonic()
-        process = await self._free_process(deadline)
+        self.line.check_in_time(queued, deadline)
+        with self._room.share() as take:
+            take(len(body))
+            process = await self._free_process(queued, deadline)
         started = time.monotonic()
         # Nothing is awaited between the choice and this: the process cannot be lost on the way.
         timeout = min(self._options.timeout, deadline - started)
         process.send(body, transform, timeout)
         job = asyncio.create_task(self._finish(process, timeout))
+        self.line.busy += 1
         self._jobs.add(job)
         job.add_done_callback(self._settle)
         # A caller that leaves does not break the slot: the job ends by its own time limit.
@@ -126,11 +133,11 @@ class RenderSlots:
             preview, media_type, queue=started - queued, render=time.monotonic() - started
         )
 
-    async def _free_process(self, deadline: float) -> RenderProcess:
-        self.waiting += 1
+    async def _free_process(self, now: float, deadline: float) -> RenderProcess:
+        self.line.join(now)
         try:
             # Who has less left is not worth a process: it would be killed at its work.
-            async with asyncio.timeout(deadline - time.monotonic() - _LEAST_TIME):
+            async with asyncio.timeout(deadline - now - _LEAST_TIME):
                 await asyncio.sleep(0)  # a time that is up already counts, too
                 while not (process := await self._idle.get()).usable:
                     pass
@@ -139,12 +146,15 @@ class RenderSlots:
             msg = "No renderer was free in time; the service is busy."
             raise DeadlineExceeded(msg) from None
         finally:
-            self.waiting -= 1
+            self.line.leave(time.monotonic())
 
     async def _finish(self, process: RenderProcess, timeout: float) -> tuple[str, bytes]:
+        started = time.monotonic()
         try:
             return await process.receive(timeout)
         finally:
+            self.line.busy -= 1
+            self.line.served(time.monotonic() - started)
             if process.usable:
                 self._idle.put_nowait(process)
 

@@ -6,12 +6,14 @@ Run by `render_process.py`, which describes the protocol, as
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import mmap
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from micropic.domain import urls
@@ -19,6 +21,8 @@ from micropic.domain.errors import MicropicError
 from micropic.domain.model import Transform
 from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
+
+_NICENESS = 10
 
 
 def serve(control: int, body: int, limits: Limits, held: sandbox.Sandbox) -> None:
@@ -55,10 +59,22 @@ def _render(body: int, length: int, transform: Transform, limits: Limits) -> eng
     return engine.render(memoryview(data), transform, limits)
 
 
+def _stand_back() -> None:
+    """Let the service's own process go first: it answers in a moment, and hands out the work.
+
+    Where Linux groups processes by their sessions, ours is one of its own, and it is the group
+    that has to be nice (sched(7), autogroup).
+    """
+    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS), encoding="ascii")
+
+
 def main() -> None:
     """Take over the descriptors named on the command line."""
     control, body = map(int, sys.argv[1:3])
     options = json.loads(sys.argv[3])
+    _stand_back()
     sandbox.bound(options["max_memory"])
     vips.confine()
     held = sandbox.confine() if options["sandbox"] else sandbox.Sandbox()

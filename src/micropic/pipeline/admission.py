@@ -1,12 +1,15 @@
-"""Bound the work in flight."""
+"""Bound the work in flight, and what waits: refuse at once what cannot be done in time."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from micropic.domain.errors import Overloaded
+from micropic.domain.errors import DeadlineExceeded, Overloaded, too_late
 from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.waiting import Backlog, Line
 from micropic.ports import Previewer
 
 
@@ -17,6 +20,8 @@ class Gate:
         self.limit = limit
         self.inside = 0
         """How many are, at this moment."""
+        self.refused = 0
+        """How many were, since the start."""
 
     @contextmanager
     def passed(self) -> Iterator[None]:
@@ -27,6 +32,7 @@ class Gate:
 
         """
         if self.inside >= self.limit:
+            self.refused += 1
             msg = f"{self.limit} previews are being made already; try again in a moment."
             raise Overloaded(msg)
         self.inside += 1
@@ -52,3 +58,106 @@ class Admission:
         """
         with self._gate.passed():
             return await self._inner.preview(request)
+
+
+class BacklogAdmission:
+    """Refuses what others, who make the previews, would begin too late."""
+
+    def __init__(self, backlog: Backlog, inner: Previewer) -> None:
+        self._backlog = backlog
+        self._inner = inner
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        """Ask the next previewer.
+
+        Raises:
+            Overloaded: too many wait already.
+
+        """
+        began = time.monotonic()
+        ahead = self._backlog.enter(began, request.deadline)
+        try:
+            preview = await self._inner.preview(request)
+        except DeadlineExceeded:
+            now = time.monotonic()
+            self._backlog.answered(now, ahead, now - began)
+            raise
+        finally:
+            self._backlog.left()
+        made = preview.provenance
+        if not made.collapsed:  # else it is another one's work that it tells of
+            self._backlog.answered(time.monotonic(), ahead, made.queue, made.render or None)
+        return preview
+
+
+class RenderAdmission:
+    """Stands before the sources: gives none for a preview that could not be rendered in time."""
+
+    def __init__(self, renders: Line, sources: Previewer) -> None:
+        self._renders = renders
+        self._sources = sources
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        """Get the source.
+
+        Raises:
+            Overloaded: too many wait for a render process already.
+
+        """
+        now, is_here = time.monotonic(), False
+        self._renders.check(now, request.deadline)
+        token = self._renders.come(now)
+        try:
+            source = await self._sources.preview(request)
+            is_here = True
+        finally:
+            self._renders.came(token, time.monotonic(), here=is_here)
+        return source
+
+
+class FetchAdmission:
+    """Stands before the fetching, of which it lets as much be done at once as `fetches` serve.
+
+    So what waits for slow origins is apart from what waits for a render process. A source is not
+    fetched if those that are being fetched already are more than could be rendered in time.
+    """
+
+    def __init__(self, fetches: Line, renders: Line, fetching: Previewer) -> None:
+        self._fetches = fetches
+        self._renders = renders
+        self._fetching = fetching
+        self._places = asyncio.Semaphore(fetches.servers)
+
+    async def preview(self, request: PreviewRequest) -> Preview:
+        """Fetch the source.
+
+        Raises:
+            Overloaded: too much is being fetched already.
+            DeadlineExceeded: it was not this one's turn in time.
+
+        """
+        now = time.monotonic()
+        self._renders.check_coming(now, request.deadline)
+        self._fetches.check(now, request.deadline)
+        if self._places.locked():
+            await self._wait(now, request.deadline)
+        else:
+            await self._places.acquire()
+        started = time.monotonic()
+        self._fetches.busy += 1
+        try:
+            return await self._fetching.preview(request)
+        finally:
+            self._fetches.busy -= 1
+            self._fetches.served(time.monotonic() - started)
+            self._places.release()
+
+    async def _wait(self, now: float, deadline: float) -> None:
+        self._fetches.join(now)
+        try:
+            async with asyncio.timeout(deadline - now):
+                await self._places.acquire()
+        except TimeoutError:
+            raise too_late() from None
+        finally:
+            self._fetches.leave(time.monotonic())

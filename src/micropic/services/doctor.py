@@ -9,7 +9,7 @@ import io
 import os
 import resource
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,10 +18,10 @@ from typing import NamedTuple
 import pyvips
 from PIL import Image, features
 
-from micropic.adapters.amqp_link import Broker
 from micropic.domain import urls
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Format
+from micropic.imaging import extras
 from micropic.imaging.kinds import Kind
 from micropic.imaging.render_process import RenderProcess
 from micropic.ports import Cache
@@ -86,7 +86,8 @@ def codecs() -> Finding:
         f"libvips {'.'.join(map(str, version))} ({library}), "
         f"simplejpeg {importlib.metadata.version('simplejpeg')} with its libjpeg-turbo, "
         f"Pillow {importlib.metadata.version('pillow')} "
-        f"with libjpeg-turbo {features.version('libjpeg_turbo')}"
+        f"with libjpeg-turbo {features.version('libjpeg_turbo')}; "
+        + ("faces are found" if extras.has_faces() else "no g=face without micropic[faces]")
     )
     if version >= _LEAST_LIBVIPS and "pyvips_binary.libs" in library:
         return Finding("codecs", Status.OK, detail)
@@ -195,17 +196,15 @@ async def remote_cache(cache: Cache, trouble: Callable[[], str], where: str) -> 
     return Finding("cache", Status.OK, f"{where} answers")
 
 
-async def broker(where: Broker) -> Finding:
-    """Connect to RabbitMQ."""
-    name = f"{where.user} at {where.protocol}://{where.host}:{where.port}"
+async def broker(where: str, call: Callable[[], Awaitable[None]]) -> Finding:
+    """Connect to RabbitMQ by a `call`, and hang up."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            connection = await where.connect()
-            await connection.close()
+            await call()
     except Exception as error:  # noqa: BLE001 # whatever it is, it is told
         advice = "Start RabbitMQ, or mend AMQP_HOST, AMQP_PORT, AMQP_USER and AMQP_PASSWORD."
-        return Finding("broker", Status.BROKEN, f"{name}: {error or type(error).__name__}", advice)
-    return Finding("broker", Status.OK, f"{name} lets us in")
+        return Finding("broker", Status.BROKEN, f"{where}: {error or type(error).__name__}", advice)
+    return Finding("broker", Status.OK, f"{where} lets us in")
 
 
 def clock() -> Finding:

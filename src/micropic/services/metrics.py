@@ -71,6 +71,12 @@ REQUEST_SECONDS = _histogram(
 RESPONSE_BYTES = _counter("micropic_response_bytes_total", "Bodies of answers", "route")
 IN_FLIGHT = _gauge("micropic_previews_in_flight", "Previews that are being made for clients")
 IN_FLIGHT_LIMIT = _gauge("micropic_previews_in_flight_limit", "One more is refused by a 503")
+REFUSALS = _counter(
+    "micropic_refusals_total",
+    "Refused by a 503 at once, by what there was too much of: in_flight, bytes, or what waits in a "
+    "queue (render, fetch, workers)",
+    "queue",
+)
 PREVIEWS = _counter(
     "micropic_previews_total", "Previews to be made, by what came of it or the error's code",
     "outcome",
@@ -83,6 +89,16 @@ STEP_SECONDS = _histogram(
 FETCHES = _counter(
     "micropic_fetches_total", "Sources asked for, by what came of it or the error's code", "outcome"
 )
+FETCHES_IN_FLIGHT = _gauge("micropic_fetches_in_flight", "Sources that are being fetched")
+FETCHES_LIMIT = _gauge("micropic_fetches_in_flight_limit", "One more waits")
+FETCHES_WAITING = _gauge("micropic_fetches_waiting", "Sources that wait to be fetched")
+ORIGINS_LEFT_ALONE = _gauge(
+    "micropic_origins_left_alone", "Origins that are not asked for a while: they did not answer"
+)
+HELD_BYTES = _gauge(
+    "micropic_held_source_bytes", "Sources in memory: on their way, or waiting to be rendered"
+)
+HELD_BYTES_LIMIT = _gauge("micropic_held_source_bytes_limit", "More are refused by a 503")
 SOURCE_BYTES = _counter("micropic_source_bytes_total", "Sources that were fetched")
 JOBS = _counter(
     "micropic_jobs_total", "Requests taken from the queue, by what came of it", "outcome"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Self
 
 import structlog
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue, ConsumerTag
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from google.protobuf.message import DecodeError
 
 from micropic.adapters.amqp_link import Broker, BrokerError, Link, errors
@@ -17,6 +18,7 @@ from micropic.domain.errors import MicropicError
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.recent import Recent
 from micropic.ports import Previewer, Tracer
+from micropic.services.intake import Bounds, Intake
 from micropic.services.tallies import Jobs
 from micropic.v1 import request_pb2
 
@@ -24,7 +26,6 @@ log = structlog.get_logger()
 
 _STOP_TIMEOUT = 10.0
 """Seconds in which requests under way may end when the worker stops."""
-_CANCEL_TIMEOUT = 2.0
 _CANCELLED_SECONDS = 60.0
 """For how long a request that was called back may come still."""
 _CANCELLED_MOST = 100_000
@@ -33,24 +34,23 @@ _CANCELLED_MOST = 100_000
 class Worker:
     """Answers requests from the queue with what `inner` makes; an async context manager.
 
-    It takes at most `prefetch` at a time. A request is acknowledged once its answer is on its
+    It takes as many at a time as `bounds` say. A request is acknowledged once its answer is on its
     way: what a worker held that died or lost its connection, another one gets. What nobody waits
     for any more is not made, or given up. When it stops it takes nothing new and finishes what it
     has, within a bounded time.
     """
 
     def __init__(
-        self, broker: Broker, inner: Previewer, prefetch: int, jobs: Jobs, tracer: Tracer
+        self, broker: Broker, inner: Previewer, bounds: Bounds, jobs: Jobs, tracer: Tracer
     ) -> None:
         self._broker = broker
         self._jobs = jobs
         self._tracer = tracer
         self._inner = inner
-        self._prefetch = prefetch
         # Without confirms: the broker takes the frames of a channel in order, so an answer comes
         # before its acknowledgement, or neither does.
         self._link = Link(broker, self._opened, self._lost, confirms=False)
-        self._consumer: tuple[AbstractQueue, ConsumerTag] | None = None
+        self._intake = Intake(bounds, lambda: len(self._under_way))
         self._under_way: set[asyncio.Task[None]] = set()
         self._making: dict[str, asyncio.Task[Preview]] = {}
         self._cancelled: Recent[bool] = Recent(_CANCELLED_SECONDS, _CANCELLED_MOST)
@@ -60,7 +60,7 @@ class Worker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stop_consuming()
+        await self._intake.close()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=_STOP_TIMEOUT)
         await self._link.__aexit__()
@@ -71,21 +71,25 @@ class Worker:
         return len(self._under_way)
 
     @property
+    def room(self) -> int:
+        """How many it takes at most, at the moment."""
+        return self._intake.room
+
+    @property
     def ready(self) -> bool:
         """Tell whether requests can come in."""
         return self._link.ready
 
     async def _opened(self, channel: AbstractChannel) -> None:
-        await channel.set_qos(self._prefetch)
         cancels = await channel.declare_queue(exclusive=True)
         await cancels.bind(self._broker.cancels)
         await cancels.consume(self._called_back, no_ack=True)
         queue = await channel.get_queue(self._broker.queue, ensure=False)
-        self._consumer = queue, await queue.consume(self._take)
+        await self._intake.open(channel, queue, self._take)
 
     def _lost(self) -> None:
         """Drop what is under way: the broker has given it to another worker."""
-        self._consumer = None
+        self._intake.lost()
         for task in self._under_way:
             task.cancel()
 
@@ -98,16 +102,6 @@ class Worker:
 
     def _is_cancelled(self, number: str | None) -> bool:
         return bool(self._cancelled.get(number or "", time.monotonic()))
-
-    async def _stop_consuming(self) -> None:
-        if self._consumer is None:
-            return
-        queue, tag = self._consumer
-        try:
-            with errors():
-                await queue.cancel(tag, timeout=_CANCEL_TIMEOUT)
-        except BrokerError as error:
-            log.warning("consumer_not_cancelled", error=str(error))
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
         task = asyncio.create_task(self._answer(message))
@@ -132,6 +126,9 @@ class Worker:
             carrier = {name: str(value) for name, value in message.headers.items()}
             with self._tracer.span("work", carrier):
                 outcome = None if too_late else await self._make(request, number)
+            if isinstance(outcome, Preview):
+                # What another worker had before says nothing of the queue.
+                outcome = _having_waited(outcome, 0.0 if message.redelivered else waited)
         await self._settle(message, outcome)
         self._jobs.done(_summary(outcome), waited)
         log.info(
@@ -178,6 +175,12 @@ class Worker:
                 await message.ack()
         except BrokerError as error:
             log.warning("reply_lost", error=str(error))
+
+
+def _having_waited(preview: Preview, seconds: float) -> Preview:
+    """Say that it waited so long in the queue, too."""
+    provenance = preview.provenance
+    return replace(preview, provenance=replace(provenance, queue=provenance.queue + seconds))
 
 
 def _as_answer(error: Exception) -> MicropicError:

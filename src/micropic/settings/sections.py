@@ -27,6 +27,9 @@ class ProxySettings(_Section):
     max_side: Annotated[
         int, Field(ge=1, le=16384), kinds.Allowed("a whole number of pixels from 1 to 16384")
     ] = Field(8192, description="longest side of a preview")
+    max_pixels: kinds.AtLeastOne = Field(
+        33_554_432, description="most pixels of a preview, width times height of what is asked for"
+    )
     prefix: kinds.Prefix = Field(
         "", description="what stands before every path, as /img behind nginx"
     )
@@ -75,7 +78,12 @@ class ProxySettings(_Section):
         default=True, description="the page at / that shows what micropic does, and explain=1"
     )
     max_in_flight: kinds.AtLeastOne = Field(
-        256, description="previews being made at once; one more is a 503"
+        1024, description="previews being made at once; one more is a 503"
+    )
+    max_wait: kinds.Seconds = Field(
+        2.5,
+        description="time that a burst may wait in a queue (docs/overload.md); what would wait "
+        "longer is a 503",
     )
 
 
@@ -90,7 +98,13 @@ class SourceSettings(_Section):
     max_bytes: kinds.Bytes = Field(ByteSize(32 * 1024**2), description="largest source")
     max_redirects: kinds.Count = Field(10, description="redirects that are followed")
     max_per_origin: kinds.AtLeastOne = Field(
-        64, description="requests at one origin at a time; others wait within their time"
+        64, description="requests at one origin at a time; as many others wait, more are a 503"
+    )
+    max_in_flight: kinds.AtLeastOne = Field(
+        512, description="sources being fetched at once; others wait"
+    )
+    max_in_flight_bytes: kinds.Bytes = Field(
+        ByteSize(256 * 1024**2), description="sources in memory at once; what is more is a 503"
     )
     allow_hosts: kinds.Names = Field((), description="the only hosts to fetch from; empty: any")
     deny_hosts: kinds.Names = Field((), description="hosts that are never fetched from")
@@ -215,7 +229,9 @@ class AmqpSettings(_Section):
         1000, description="requests that may wait; one more is a 503"
     )
     prefetch: kinds.Count = Field(
-        0, description="requests that a previewer takes at once; 0: four more than render.slots"
+        0,
+        description="requests that a previewer takes at once; 0: four more than render.slots, and "
+        "more while they only wait for their origins",
     )
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _FOLDER = files("micropic.web") / "static"
+_FACE = b'name="g" value="face"'
 _MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -27,14 +28,17 @@ _HEADERS = {
 }
 
 
-def page_routes() -> list[Route]:
-    """Give the routes of the page, its style and its scripts."""
-    names = [file.name for file in _FOLDER.iterdir()]
-    return [_route("/", "index.html"), *(_route(f"/static/{name}", name) for name in names)]
+def page_routes(*, faces: bool) -> list[Route]:
+    """Give the routes of the page, its style and its scripts; without `faces` none can be kept."""
+    contents = {file.name: file.read_bytes() for file in _FOLDER.iterdir()}
+    page = contents.pop("index.html")
+    if not faces:
+        page = page.replace(_FACE, _FACE + b' disabled title="needs micropic[faces]"')
+    scripts = [_route(f"/static/{name}", name, content) for name, content in contents.items()]
+    return [_route("/", "index.html", page), *scripts]
 
 
-def _route(path: str, name: str) -> Route:
-    content = (_FOLDER / name).read_bytes()
+def _route(path: str, name: str, content: bytes) -> Route:
     media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
 
     async def endpoint(_: Request) -> Response:

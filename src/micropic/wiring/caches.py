@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from micropic.adapters.disk_cache import DiskCache, Policy
@@ -17,7 +17,9 @@ from micropic.domain.lru import LruIndex
 from micropic.domain.s3fifo import S3FifoIndex
 from micropic.ports import Cache
 from micropic.settings import Settings, SettingsError
+from micropic.wiring.extras import needing
 
+_SETTING = "The setting cache.url"
 _POLICIES: dict[str, Policy] = {"s3-fifo": S3FifoIndex[bytes], "lru": LruIndex[bytes]}
 
 
@@ -51,8 +53,8 @@ async def open_cache(settings: Settings, stack: AsyncExitStack) -> OpenCache:
             levels = _levels(settings, lambda _, size, entries: MemoryCache(size, entries))
             return OpenCache(levels, usage=levels.levels, in_memory=True)
         case "grpc":
-            from micropic.adapters.grpc_cache import GrpcCache  # noqa: PLC0415
-
+            with needing("distributed", _SETTING):
+                from micropic.adapters.grpc_cache import GrpcCache  # noqa: PLC0415
             shared = GrpcCache(url.hostname or "", url.port or 0, settings.grpc.timeout)
             await stack.enter_async_context(shared)
             return OpenCache(shared, lambda: shared.trouble, lambda: shared.faults)
@@ -75,17 +77,11 @@ def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
         SettingsError: the cache is to be somewhere else.
 
     """
-    cache = settings.cache
-    url = urlsplit(cache.url)
-    if url.scheme not in {"", "file"}:
-        msg = (
-            f"The setting cache.url is {url.scheme}:, but this cache is on disk: give file: or none"
-        )
-        raise SettingsError(msg)
     directory = cache_directory(settings)
+    policy = _POLICIES[settings.cache.policy]
 
     def open_level(folder: str, size: int, entries: int | None) -> DiskCache:
-        level = DiskCache(directory / folder, size, entries, _POLICIES[cache.policy])
+        level = DiskCache(directory / folder, size, entries, policy)
         stack.callback(level.close)
         return level
 
@@ -93,10 +89,20 @@ def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
 
 
 def cache_directory(settings: Settings) -> Path:
-    """Give where the cache on disk is."""
-    cache = settings.cache
+    """Give where the cache on disk is.
+
+    Raises:
+        SettingsError: the cache is to be somewhere else.
+
+    """
+    url = urlsplit(settings.cache.url)
+    if url.scheme not in {"", "file"}:
+        msg = (
+            f"The setting cache.url is {url.scheme}:, but this cache is on disk: give file: or none"
+        )
+        raise SettingsError(msg)
     # Unlike that of Path this takes a user whom nobody knows for a name.
-    return Path(unquote(urlsplit(cache.url).path) or os.path.expanduser(cache.dirname))  # noqa: PTH111
+    return Path(unquote(url.path) or os.path.expanduser(settings.cache.dirname))  # noqa: PTH111
 
 
 def _levels(settings: Settings, level: Callable[[str, int, int | None], Level]) -> Levels:
@@ -108,22 +114,13 @@ def _levels(settings: Settings, level: Callable[[str, int, int | None], Level]) 
 
 
 def _redis(url: str) -> Store:
-    try:
+    with needing("redis", _SETTING):
         from micropic.adapters.redis_store import RedisStore  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        _lacks("redis", error)
     return RedisStore(url)
 
 
 def _s3(url: SplitResult) -> Store:
-    try:
+    with needing("s3", _SETTING):
         from micropic.adapters.s3_store import S3Store  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        _lacks("s3", error)
     endpoint = parse_qs(url.query).get("endpoint", [""])[-1]
     return S3Store(url.netloc, url.path.strip("/"), endpoint)
-
-
-def _lacks(extra: str, error: ModuleNotFoundError) -> NoReturn:
-    msg = f"The setting cache.url needs {error.name}: pip install 'micropic[{extra}]'"
-    raise SettingsError(msg) from None

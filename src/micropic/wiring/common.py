@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from socket import socket
@@ -23,6 +24,7 @@ from micropic.domain.options import Defaults
 from micropic.domain.signing import sign
 from micropic.domain.source_rules import SourceRules
 from micropic.domain.urls import AllowedPreview, Grammar, parse_path, parse_source
+from micropic.domain.waiting import Room
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
@@ -35,7 +37,7 @@ from micropic.services.health import Health, health_routes, watch_routes
 from micropic.services.metrics import Metrics
 from micropic.services.proxy import ProxyApp, ProxyOptions
 from micropic.services.server import Listener, allow_many_connections, listen, serve
-from micropic.services.tallies import CountedSource, Previews, Requests
+from micropic.services.tallies import CountedSource, Requests
 from micropic.settings import Settings, SettingsError, cores
 from micropic.web.entrance import Entrance
 from micropic.web.pages import page_routes
@@ -58,8 +60,10 @@ def in_memory(memory: Cache, inner: Previewer) -> Previewer:
     return Lookup(memory, Keeping(memory, inner))
 
 
-def renderer(settings: Settings) -> RenderSlots:
-    """Give the render processes, not yet started."""
+def renderer(
+    settings: Settings, room: Room | None = None, longest_wait: float = math.inf
+) -> RenderSlots:
+    """Give the render processes, not yet started, for pictures that wait so many seconds."""
     render = settings.render
     return RenderSlots(
         slots(settings),
@@ -67,12 +71,14 @@ def renderer(settings: Settings) -> RenderSlots:
             timeout=render.timeout,
             max_memory=render.max_memory,
             sandbox=render.sandbox,
+            longest_wait=longest_wait,
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
                 frames=render.max_frames,
             ),
         ),
+        room,
     )
 
 
@@ -107,7 +113,7 @@ def stale_or(settings: Settings, inner: Previewer) -> Previewer:
     return StaleWhileRevalidate(rules, settings.proxy.timeout, OnlyIfCached(if_error))
 
 
-async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics) -> Source:
+async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics, room: Room) -> Source:
     """Give what fetches, until `stack` is closed."""
     chosen = settings.source
     options = HttpSourceOptions(
@@ -121,7 +127,9 @@ async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics) ->
         rules=SourceRules(chosen.allow_hosts, chosen.deny_hosts, frozenset(chosen.allow_ports)),
         nameservers=chosen.nameservers,
     )
-    http = await stack.enter_async_context(HttpSource(AddressGuard(chosen.allow_networks), options))
+    guard = AddressGuard(chosen.allow_networks)
+    http = await stack.enter_async_context(HttpSource(guard, options, room))
+    watched.origins(metrics, http.origins)
     by_scheme: dict[Scheme, Source] = {
         Scheme.HTTP: http,
         Scheme.HTTPS: http,
@@ -130,13 +138,6 @@ async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics) ->
     counted = CountedSource(SourceByScheme(by_scheme))
     metrics.add(counted.samples)
     return counted
-
-
-def counting(metrics: Metrics) -> Callable[[Previewer], Previewer]:
-    """Give what has the previews counted that a previewer makes."""
-    previews = Previews()
-    metrics.add(previews.samples)
-    return previews.counted
 
 
 def health_socket(settings: Settings) -> socket:
@@ -161,7 +162,7 @@ async def serve_previews(  # noqa: PLR0913 # all that stands behind two ports
     """Answer on both ports until the service is told to stop; a purge is for all `caches`."""
     options = _proxy_options(settings)
     purging = Purging(settings.proxy.purge_token, options.grammar, caches)
-    page = page_routes() if settings.proxy.playground else []
+    page = page_routes(faces=extras.has_faces()) if settings.proxy.playground else []
     routes = [*page, *purging.routes(), *health_routes(health)]
     requests = Requests()
     metrics.add(requests.samples)
@@ -219,6 +220,7 @@ def _grammar(settings: Settings) -> Grammar:
             quality=settings.previewer.quality,
             avif_quality=settings.previewer.avif_quality,
             max_side=settings.proxy.max_side,
+            max_pixels=settings.proxy.max_pixels,
             faces=extras.has_faces(),
             explain=settings.proxy.playground,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
@@ -10,27 +11,28 @@ from micropic.adapters.amqp_link import Broker
 from micropic.adapters.amqp_previewer import AmqpPreviewer
 from micropic.adapters.amqp_purges import AmqpPurges
 from micropic.adapters.grpc_cache import GrpcCache
-from micropic.pipeline.admission import Admission, Gate
+from micropic.domain.waiting import Backlog
+from micropic.pipeline.admission import Admission, BacklogAdmission, Gate
 from micropic.pipeline.bypass import PrivateBypass
 from micropic.pipeline.caching import Lookup, Recall
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.discarding import Discarding
 from micropic.pipeline.leasing import LeaseKeeping, Leasing
-from micropic.pipeline.local import Fetching, Local
 from micropic.pipeline.paced import Paced
-from micropic.pipeline.quarantine import Strikes
 from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.pipeline.traced import Untraced, traced
 from micropic.ports import Previewer
 from micropic.services.cache import CacheServer
 from micropic.services.health import Health
+from micropic.services.intake import Bounds
 from micropic.services.metrics import CACHE_FAULTS, JOBS_IN_FLIGHT, JOBS_LIMIT, LEASES, Metrics
 from micropic.services.previewer import Worker
 from micropic.services.tallies import Jobs
 from micropic.services.traced_calls import TracedCalls
 from micropic.settings import Settings
-from micropic.wiring import common, watched
+from micropic.wiring import common, making, watched
 from micropic.wiring.caches import disk_cache
+from micropic.wiring.making import Maker
 from micropic.wiring.tracing import open_tracer
 
 _FETCHES_AHEAD = 4
@@ -56,17 +58,22 @@ async def run_proxy(settings: Settings) -> None:
         await stack.enter_async_context(workers)
         others = await stack.enter_async_context(AmqpPurges(broker(settings), memory))
         gate = Gate(settings.proxy.max_in_flight)
-        limited = Admission(gate, traced(tracer, "ask", workers))
-        made = RememberedErrors(settings.cache.negative_age, Leasing(cache, limited))
-        looked_up = Coalescing(Lookup(cache, common.stale_or(settings, made)))
+        asked = Admission(gate, traced(tracer, "ask", workers))
+        backlog = Backlog(settings.proxy.max_wait)
+        # Before the lease: a refusal is to cost little.
+        made = BacklogAdmission(backlog, Leasing(cache, asked))
+        remembered = RememberedErrors(settings.cache.negative_age, made)
+        looked_up = Coalescing(Lookup(cache, common.stale_or(settings, remembered)))
         shared = common.in_memory(memory, looked_up)
-        previewer = PrivateBypass(shared=shared, private=limited)
+        private = BacklogAdmission(backlog, asked)
+        previewer = PrivateBypass(shared=shared, private=private)
         begun = traced(tracer, "preview", previewer, first=True)
         health = Health({"broker": lambda: workers.ready}, {"cache": lambda: cache.trouble})
         # Those in memory last: till then they could be filled again from the shared one.
         caches = cache, memory, others
         metrics = Metrics("proxy")
         watched.gate(metrics, gate)
+        watched.backlog(metrics, backlog)
         metrics.number(CACHE_FAULTS, lambda: cache.faults)
         watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
         await common.serve_previews(
@@ -83,37 +90,39 @@ async def run_previewer(settings: Settings) -> None:
     """
     async with AsyncExitStack() as stack:
         at = common.health_socket(settings)
-        renderer = await stack.enter_async_context(common.renderer(settings))
         metrics, tracer = Metrics("previewer"), await open_tracer("previewer", stack)
-        source = await common.source(settings, stack, metrics)
-        fetching = traced(tracer, "fetch", Fetching(source, common.policy(settings)))
-        counted = common.counting(metrics)
+        # What the proxies have let in is done if there is time: theirs is the rule for bursts.
+        maker = await making.maker(settings, stack, metrics, tracer, math.inf)
         cache = await stack.enter_async_context(shared_cache(settings, tracer.carrier))
-        sources = _sources(settings, cache, fetching)
-        strikes = Strikes()
-
-        def making(sources: Previewer) -> Previewer:
-            made = common.quarantine(settings, strikes, Local(sources, renderer))
-            return traced(tracer, "make", counted(made))
-
+        made = maker.making(_sources(settings, cache, maker.fetching))
         previewer: Previewer = PrivateBypass(
-            shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, making(sources)))),
-            private=making(fetching),
+            shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, made))),
+            private=maker.making(maker.fetching),
         )
         if settings.previewer.max_rate:
             previewer = Paced(settings.previewer.max_rate, previewer)
-        prefetch = settings.amqp.prefetch or common.slots(settings) + _FETCHES_AHEAD
         jobs = Jobs()
-        worker = Worker(broker(settings), previewer, prefetch, jobs, tracer)
+        worker = Worker(broker(settings), previewer, _intake(settings, maker), jobs, tracer)
         await stack.enter_async_context(worker)
-        ready = {"renderer": lambda: renderer.ready, "broker": lambda: worker.ready}
+        ready = {"renderer": lambda: maker.renderer.ready, "broker": lambda: worker.ready}
         health = Health(ready, {"cache": lambda: cache.trouble})
         metrics.add(jobs.samples)
         metrics.number(JOBS_IN_FLIGHT, lambda: worker.in_flight)
-        metrics.number(JOBS_LIMIT, lambda: prefetch)
+        metrics.number(JOBS_LIMIT, lambda: worker.room)
         metrics.number(CACHE_FAULTS, lambda: cache.faults)
-        watched.renderer(metrics, renderer)
         await common.serve_health(at, health, metrics, f"works for {settings.amqp.host}")
+
+
+def _intake(settings: Settings, maker: Maker) -> Bounds:
+    """Give how many requests a worker takes."""
+    workable = common.slots(settings)
+    usual = settings.amqp.prefetch or workable + _FETCHES_AHEAD
+    return Bounds(
+        usual=usual,
+        most=settings.amqp.prefetch or usual + settings.source.max_in_flight,
+        workable=workable,
+        idle=lambda: maker.renderer.line.coming,
+    )
 
 
 async def run_cache(settings: Settings) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from micropic.services import doctor
@@ -10,6 +13,8 @@ from micropic.services.doctor import Finding, Machine, Status
 from micropic.settings import Settings, SettingsError, cores
 from micropic.wiring import common
 from micropic.wiring.caches import cache_directory, open_cache
+from micropic.wiring.extras import MissingExtraError, needing
+from micropic.wiring.tracing import exporters_in, open_tracer
 
 
 async def examine(settings: Settings, notes: list[str], service: str) -> list[Finding]:
@@ -18,12 +23,14 @@ async def examine(settings: Settings, notes: list[str], service: str) -> list[Fi
         len(getattr(settings, section).model_fields_set) for section in type(settings).model_fields
     )
     findings = [doctor.settings(given, notes), doctor.open_files(), doctor.clock()]
-    if service in {"serve", "previewer"}:
-        findings += await _renderer(settings)
-    if service in {"proxy", "previewer"}:
-        findings += await _others(settings)
-    else:
-        findings.append(await _cache(settings))
+    for check in _CHECKS[service]:
+        try:
+            findings += await check(settings)
+        except MissingExtraError as error:
+            findings.append(Finding("extras", Status.BROKEN, error.lack, error.advice))
+        except SettingsError as error:
+            advice = "Mend it, or leave it out."
+            findings.append(Finding("settings", Status.BROKEN, str(error), advice))
     return findings
 
 
@@ -42,28 +49,51 @@ async def _renderer(settings: Settings) -> list[Finding]:
         await process.stop()
 
 
-async def _others(settings: Settings) -> list[Finding]:
-    # gRPC and AMQP, which `serve` does without.
-    from micropic.wiring import distributed  # noqa: PLC0415
+async def _tracing(_: Settings) -> list[Finding]:
+    async with AsyncExitStack() as stack:
+        await open_tracer("doctor", stack)
+    names = ", ".join(exporters_in(os.environ))
+    return [Finding("traces", Status.OK, f"sent by {names}" if names else "off")]
 
+
+async def _others(settings: Settings) -> list[Finding]:
+    distributed = _parts()
     where = f"{settings.grpc.host}:{settings.grpc.port}"
     async with distributed.shared_cache(settings) as cache:
         shared = await doctor.remote_cache(cache, lambda: cache.trouble, where)
-    return [await doctor.broker(distributed.broker(settings)), shared]
+    amqp = settings.amqp
+    at = f"{amqp.user} at {amqp.protocol}://{amqp.host}:{amqp.port}"
+    return [await doctor.broker(at, distributed.broker(settings).call), shared]
 
 
-async def _cache(settings: Settings) -> Finding:
+def _parts() -> ModuleType:
+    with needing("distributed", "The distributed shape"):
+        from micropic.wiring import distributed  # noqa: PLC0415
+    return distributed
+
+
+async def _shared_cache(settings: Settings) -> list[Finding]:
+    _parts()
+    return [doctor.cache_directory(cache_directory(settings), settings.cache.size)]
+
+
+async def _cache(settings: Settings) -> list[Finding]:
     url = urlsplit(settings.cache.url)
     if url.scheme == "memory":
-        return Finding("cache", Status.OK, "in memory alone: a restart empties it")
+        return [Finding("cache", Status.OK, "in memory alone: a restart empties it")]
     if url.scheme in {"", "file"}:
-        return doctor.cache_directory(cache_directory(settings), settings.cache.size)
-    try:
-        async with AsyncExitStack() as stack:
-            opened = await open_cache(settings, stack)
-            trouble = opened.trouble or str
-            # Without a user's name and password.
-            where = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-            return await doctor.remote_cache(opened.cache, trouble, where)
-    except SettingsError as error:
-        return Finding("cache", Status.BROKEN, str(error), "Install the extra.")
+        return [doctor.cache_directory(cache_directory(settings), settings.cache.size)]
+    async with AsyncExitStack() as stack:
+        opened = await open_cache(settings, stack)
+        trouble = opened.trouble or str
+        # Without a user's name and password.
+        where = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        return [await doctor.remote_cache(opened.cache, trouble, where)]
+
+
+_CHECKS: Mapping[str, Sequence[Callable[[Settings], Awaitable[list[Finding]]]]] = {
+    "serve": [_renderer, _cache, _tracing],
+    "proxy": [_others, _tracing],
+    "previewer": [_renderer, _others, _tracing],
+    "cache": [_shared_cache, _tracing],
+}

@@ -10,15 +10,13 @@ from micropic.pipeline.bypass import PrivateBypass
 from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.discarding import Discarding
-from micropic.pipeline.local import Fetching, Local
-from micropic.pipeline.quarantine import Strikes
 from micropic.pipeline.remembered_errors import RememberedErrors
 from micropic.pipeline.traced import traced
 from micropic.ports import Previewer
 from micropic.services.health import Health
 from micropic.services.metrics import CACHE_FAULTS, Metrics
 from micropic.settings import Settings
-from micropic.wiring import common, watched
+from micropic.wiring import common, making, watched
 from micropic.wiring.caches import OpenCache, open_cache
 from micropic.wiring.tracing import open_tracer
 
@@ -34,34 +32,25 @@ async def run_embedded(settings: Settings) -> None:
     """
     async with AsyncExitStack() as stack:
         sockets = common.proxy_sockets(settings)
-        renderer = await stack.enter_async_context(common.renderer(settings))
-        opened, memory = await open_cache(settings, stack), common.memory_cache(settings)
         metrics, tracer = Metrics("serve"), await open_tracer("serve", stack)
-        source = await common.source(settings, stack, metrics)
-        fetching = traced(tracer, "fetch", Fetching(source, common.policy(settings)))
-        sources, strikes = _sources(settings, opened, fetching), Strikes()
-        counted = common.counting(metrics)
-
-        def making(sources: Previewer) -> Previewer:
-            made = common.quarantine(settings, strikes, Local(sources, renderer))
-            return traced(tracer, "make", counted(made))
-
+        maker = await making.maker(settings, stack, metrics, tracer, settings.proxy.max_wait)
+        opened, memory = await open_cache(settings, stack), common.memory_cache(settings)
+        sources = _sources(settings, opened, maker.fetching)
         gate = Gate(settings.proxy.max_in_flight)
-        made = Admission(gate, Discarding(opened.cache, making(sources)))
+        made = Admission(gate, Discarding(opened.cache, maker.making(sources)))
         shared = _shared(settings, opened, made)
         previewer: Previewer = PrivateBypass(
             shared=shared if opened.in_memory else common.in_memory(memory, shared),
-            private=Admission(gate, making(fetching)),
+            private=Admission(gate, maker.making(maker.fetching)),
         )
         previewer = traced(tracer, "preview", previewer, first=True)
         helpful = {"cache": opened.trouble} if opened.trouble else {}
         if opened.faults:
             metrics.number(CACHE_FAULTS, opened.faults)
         watched.gate(metrics, gate)
-        watched.renderer(metrics, renderer)
         watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
-        health = Health({"renderer": lambda: renderer.ready}, helpful, opened.usage)
-        caches = opened.cache, memory, strikes
+        health = Health({"renderer": lambda: maker.renderer.ready}, helpful, opened.usage)
+        caches = opened.cache, memory, maker.strikes
         await common.serve_previews(
             settings, sockets, previewer, health=health, metrics=metrics, caches=caches
         )

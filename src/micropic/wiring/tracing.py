@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from micropic.pipeline.traced import Untraced
 from micropic.ports import Tracer
 from micropic.settings import SettingsError
+from micropic.wiring.extras import needing
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -26,11 +27,8 @@ async def open_tracer(process: str, stack: AsyncExitStack) -> Tracer:
     exporters = exporters_in(os.environ)
     if not exporters:
         return Untraced()
-    try:
-        from micropic.adapters.otel import OpenTelemetry  # noqa: PLC0415 # an extra
-    except ModuleNotFoundError as error:
-        msg = f"OTEL_TRACES_EXPORTER needs {error.name}: pip install 'micropic[otel]'"
-        raise SettingsError(msg) from None
+    with needing("otel", "OTEL_TRACES_EXPORTER"):
+        from micropic.adapters.otel import OpenTelemetry  # noqa: PLC0415
     try:
         tracer = OpenTelemetry(process, exporters)
     except LookupError as error:

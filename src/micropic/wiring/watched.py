@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from micropic.adapters.origins import Origins
+from micropic.domain.waiting import Backlog, Line, Room
 from micropic.imaging.slots import RenderSlots
 from micropic.pipeline.admission import Gate
 from micropic.services import metrics
@@ -50,12 +52,39 @@ def gate(told: Metrics, of: Gate) -> None:
     """Tell how many previews are being made."""
     told.number(metrics.IN_FLIGHT, lambda: of.inside)
     told.number(metrics.IN_FLIGHT_LIMIT, lambda: of.limit)
+    told.number(metrics.REFUSALS, lambda: of.refused, "in_flight")
+
+
+def backlog(told: Metrics, of: Backlog) -> None:
+    """Tell how often workers had too much to do already."""
+    told.number(metrics.REFUSALS, lambda: of.door.refused, "workers")
+
+
+def fetches(told: Metrics, of: Line) -> None:
+    """Tell how many sources are being fetched, and how many wait for that."""
+    told.number(metrics.FETCHES_IN_FLIGHT, lambda: of.busy)
+    told.number(metrics.FETCHES_LIMIT, lambda: of.servers)
+    told.number(metrics.FETCHES_WAITING, lambda: of.waiting)
+    told.number(metrics.REFUSALS, lambda: of.door.refused, "fetch")
+
+
+def room(told: Metrics, of: Room) -> None:
+    """Tell how many bytes of sources are held."""
+    told.number(metrics.HELD_BYTES, lambda: of.held)
+    told.number(metrics.HELD_BYTES_LIMIT, lambda: of.limit)
+    told.number(metrics.REFUSALS, lambda: of.refused, "bytes")
+
+
+def origins(told: Metrics, of: Origins) -> None:
+    """Tell how many origins are left alone."""
+    told.number(metrics.ORIGINS_LEFT_ALONE, lambda: of.left_alone)
 
 
 def renderer(told: Metrics, of: RenderSlots) -> None:
     """Tell what the render processes do, and what became of them."""
     told.number(metrics.RENDER_PROCESSES, lambda: of.usable)
-    told.number(metrics.RENDER_BUSY, lambda: of.busy)
-    told.number(metrics.RENDER_WAITING, lambda: of.waiting)
+    told.number(metrics.RENDER_BUSY, lambda: of.line.busy)
+    told.number(metrics.RENDER_WAITING, lambda: of.line.waiting)
+    told.number(metrics.REFUSALS, lambda: of.line.door.refused, "render")
     told.number(metrics.RENDER_ENDS, lambda: of.killed, "killed")
     told.number(metrics.RENDER_ENDS, lambda: of.died, "died")

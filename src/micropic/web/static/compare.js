@@ -17,7 +17,11 @@ export async function compare(cells, values, choose, signal) {
   for (const f of FORMATS) {
     const name = element("th", format(f));
     name.scope = "row";
-    const row = QUALITIES.map((q) => ({ f, q, button: cellButton(() => choose(f, q)) }));
+    const row = QUALITIES.map((q) => {
+      const button = cellButton(() => choose(f, q));
+      button.setAttribute("aria-pressed", String(f === values.f && q === values.q));
+      return { f, q, button };
+    });
     table.append(element("tr", "", name, ...row.map(({ button }) => element("td", "", button))));
     waiting.push(...row);
   }

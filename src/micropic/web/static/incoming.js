@@ -1,7 +1,7 @@
 /** Addresses that are dropped on the page, or pasted anywhere on it. */
 
-/** Call `take(address)` for each. */
-export function onAddress(take) {
+/** Call `take(address)` for each, and `none()` for a file, which has none. */
+export function onAddress(take, none) {
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
     document.body.classList.add("over");
@@ -11,16 +11,17 @@ export function onAddress(take) {
   }
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    offer(event.dataTransfer, take);
+    offer(event.dataTransfer, take, none);
   });
   document.addEventListener("paste", (event) => {
-    if (!event.target.closest?.("input")) offer(event.clipboardData, take);
+    if (!event.target.closest?.("input")) offer(event.clipboardData, take, none);
   });
 }
 
-function offer(data, take) {
+function offer(data, take, none) {
   const address = addressIn((type) => data.getData(type));
   if (address) take(address);
+  else if (data.files.length) none();
 }
 
 /** Find an address: a picture's own before that of the page that it leads to. */

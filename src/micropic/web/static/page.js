@@ -3,6 +3,7 @@
 import { originalPath, previewPath, snippets } from "./address.js";
 import { compare } from "./compare.js";
 import { onCopy } from "./copy.js";
+import { glance } from "./glance.js";
 import { onAddress } from "./incoming.js";
 import { busy, place, show, showNumbers, showProblem } from "./result.js";
 import { ask } from "./service.js";
@@ -10,6 +11,7 @@ import { ask } from "./service.js";
 const byId = (id) => document.getElementById(id);
 const form = byId("form");
 const comparison = byId("compare");
+const peek = glance(byId("glance"), byId("preview"), byId("result"));
 let underWay = new AbortController();
 
 /** Run the whole of it; whatever was under way is given up. */
@@ -23,6 +25,7 @@ async function refresh() {
   try {
     const answer = await ask(previewPath(values), signal);
     await show(answer, values.source);
+    peek();
     showNumbers(answer);
     for (const [id, text] of Object.entries(snippets(values, document.baseURI))) {
       byId(id).textContent = text;
@@ -35,6 +38,7 @@ async function refresh() {
   } catch (error) {
     if (signal.aborted) return;
     showProblem(error);
+    peek();
   }
   if (!signal.aborted) busy(false);
 }
@@ -104,7 +108,10 @@ form.addEventListener("submit", (event) => {
   refresh();
 });
 form.addEventListener("input", settle);
-form.addEventListener("change", refresh);
+form.addEventListener("change", (event) => {
+  // An address is sent by the button or the Enter key, which would ask for it a second time.
+  if (event.target !== form.elements.source) refresh();
+});
 byId("explain").addEventListener("change", refresh);
 byId("original").addEventListener("click", keepAround);
 comparison.addEventListener("toggle", () => comparison.open && refresh());
@@ -112,7 +119,8 @@ byId("gallery").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) take(button.dataset.source);
 });
-onAddress(take);
-onCopy((text) => { byId("status").textContent = text; });
+const say = (text) => { byId("status").textContent = text; };
+onAddress(take, () => say("A file has no address: put it where micropic can fetch it."));
+onCopy(say);
 settle();
 refresh();

@@ -1,0 +1,1 @@
+"""The service under a mixed load and faults of every part: see `__main__`."""

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from micropic.domain.errors import Overloaded
+from micropic.domain.waiting import Backlog, Door, Line, Room
+
+MOST, SHORT = 2.5, 0.1
+EACH = 0.01
+NEVER = math.inf
+
+
+def enters(door: Door, now: float, wait: float, deadline: float = NEVER) -> bool:
+    try:
+        door.enter(now, deadline, wait, each=EACH)
+    except Overloaded:
+        return False
+    return True
+
+
+def busy_line(waiting: int = 0, seconds: float = 0.1) -> Line:
+    """Give a line for two servers, both at work, that take so long."""
+    line = Line(2, MOST)
+    line.busy = 2
+    for _ in range(500):
+        line.served(seconds)
+    for _ in range(waiting):
+        line.join(0.0)
+    return line
+
+
+def test_a_burst_may_wait_long_and_what_is_more_is_refused() -> None:
+    door = Door(MOST)
+    assert enters(door, 0.0, MOST)
+    assert not enters(door, 0.0, MOST + EACH)
+    assert door.refused == 1
+
+
+def test_once_it_was_too_much_the_queue_is_kept_short() -> None:
+    door = Door(MOST)
+    door.seen(0.0, waiting=True)
+    enters(door, 1.0, MOST + EACH)
+    assert not enters(door, 2.0, SHORT + EACH)
+    assert enters(door, 2.0, SHORT)
+    for now in range(3, 100):
+        door.seen(now, waiting=True)
+        assert not enters(door, now, SHORT + EACH)
+
+
+def test_a_queue_where_nobody_had_to_be_refused_for_a_while_takes_bursts_again() -> None:
+    door = Door(MOST)
+    door.seen(0.0, waiting=True)
+    enters(door, 1.0, MOST + EACH)
+    assert enters(door, 2.0, SHORT)
+    assert not enters(door, 3.0, MOST)
+    assert enters(door, 3.0 + MOST, MOST)
+
+
+def test_a_queue_that_was_empty_for_a_moment_takes_bursts_again() -> None:
+    door = Door(MOST)
+    door.seen(0.0, waiting=True)
+    enters(door, 1.0, MOST + EACH)
+    door.seen(1.5, waiting=False)
+    door.seen(1.5 + SHORT / 2, waiting=True)
+    assert not enters(door, 2.0, MOST)
+    door.seen(3.0, waiting=False)
+    assert enters(door, 3.2, MOST)
+    door.seen(3.2, waiting=True)
+    assert enters(door, 3.3, MOST)
+
+
+def test_who_would_come_too_late_is_refused_and_who_would_not_wait_is_never() -> None:
+    door = Door(MOST)
+    assert not enters(door, 10.0, 1.0, deadline=10.9)
+    assert enters(door, 10.0, 1.0, deadline=11.1)
+    assert enters(door, 10.0, 0.0, deadline=9.0)
+    assert enters(door, 10.0, MOST)  # one who is in a hurry is no sign of too much
+
+
+def test_those_refused_are_told_to_come_one_after_the_other() -> None:
+    door, told = Door(MOST), []
+    for _ in range(400):
+        with pytest.raises(Overloaded) as refused:
+            door.enter(0.0, NEVER, 3.0, each=EACH)
+        told.append(refused.value.retry_after)
+    assert (told[0], told[100], told[399]) == (4, 5, 7)
+    with pytest.raises(Overloaded) as late:
+        door.enter(0.0, NEVER, 1e6, each=EACH)
+    assert late.value.retry_after == 30
+
+
+def test_a_refusal_is_for_a_second_at_least() -> None:
+    with pytest.raises(Overloaded) as refused:
+        Door(SHORT).enter(0.0, NEVER, 0.2, each=EACH)
+    assert refused.value.retry_after == 1
+
+
+def test_nobody_waits_for_a_server_that_is_free() -> None:
+    line = busy_line()
+    line.busy = 1
+    line.check(0.0, 0.01)
+
+
+def test_the_wait_follows_from_how_long_the_work_takes() -> None:
+    # Two servers at 0.1 s are done with 20 a second: 49 and oneself are 2.5 s.
+    busy_line(49).check(0.0, NEVER)
+    with pytest.raises(Overloaded):
+        busy_line(51).check(0.0, NEVER)
+    busy_line(51, seconds=0.05).check(0.0, NEVER)
+
+
+def test_a_deadline_that_cannot_be_kept_is_refused_at_once() -> None:
+    line = busy_line(9)  # and oneself: 0.5 s
+    line.check(0.0, 0.6)
+    for check in (line.check, line.check_in_time):
+        with pytest.raises(Overloaded):
+            check(0.0, 0.4)
+    assert line.door.refused == 2
+
+
+def test_who_comes_from_far_is_refused_for_its_deadline_alone() -> None:
+    line = busy_line(1000)
+    line.check_in_time(0.0, NEVER)
+
+
+def test_one_for_each_server_may_wait_however_long_the_work_takes() -> None:
+    line = busy_line(1, seconds=60.0)
+    line.check(0.0, NEVER)
+    line.join(0.0)
+    with pytest.raises(Overloaded):
+        line.check(0.0, NEVER)
+
+
+def test_those_on_their_way_count_for_those_who_set_out_after_them() -> None:
+    line = busy_line()
+    for _ in range(60):
+        line.come(0.0)
+    line.check(0.0, NEVER)
+    with pytest.raises(Overloaded):
+        line.check_coming(0.0, NEVER)
+
+
+def test_those_whose_way_takes_too_long_do_not_count() -> None:
+    line = busy_line()
+    for _ in range(60):
+        line.come(0.0)
+    line.come(1.0)
+    line.check_coming(1.0, NEVER)
+    assert line.coming == 61
+
+
+def test_nobody_waits_while_on_the_way() -> None:
+    line = busy_line(55)  # and oneself: 2.8 s
+    for _ in range(500):
+        line.came(line.come(0.0), 0.5, here=True)
+    for _ in range(500):
+        line.came(line.come(0.0), 60.0, here=False)  # from there nothing came
+    line.come(0.0)
+    line.check_coming(0.0, NEVER)
+    with pytest.raises(Overloaded):
+        line.check(0.0, NEVER)
+
+
+def test_a_line_that_is_empty_for_a_moment_takes_bursts_again() -> None:
+    line = busy_line(51)
+    with pytest.raises(Overloaded):
+        line.check(0.0, NEVER)
+    for _ in range(41):
+        line.leave(1.0)
+    with pytest.raises(Overloaded):
+        line.check(1.0, NEVER)
+    for _ in range(10):
+        line.leave(2.0)
+    for _ in range(10):
+        line.join(3.0)
+    line.check(3.0, NEVER)
+
+
+def learned(each: float, worked: float = 0.02) -> Backlog:
+    """Give a backlog of which one more waits so long for each that is ahead of it."""
+    backlog = Backlog(MOST)
+    for _ in range(500):
+        backlog.answered(0.0, 10, 10 * each, worked)
+    return backlog
+
+
+def enter(backlog: Backlog, times: int, now: float = 0.0) -> list[int]:
+    return [backlog.enter(now, NEVER) for _ in range(times)]
+
+
+def test_a_backlog_that_is_not_known_to_wait_takes_all() -> None:
+    assert enter(Backlog(MOST), 1000) == list(range(1000))
+
+
+def test_a_backlog_learns_from_answers_how_long_one_more_would_wait() -> None:
+    backlog = learned(0.01)
+    assert enter(backlog, 250) == list(range(250))
+    enter(backlog, 1)  # behind 250 who wait 0.01 s each
+    with pytest.raises(Overloaded):
+        enter(backlog, 1)
+    for _ in range(240):
+        backlog.left()
+    backlog.answered(0.0, 20, 0.2, 0.02)
+    with pytest.raises(Overloaded):
+        enter(backlog, 1)
+    backlog.left()
+    enter(backlog, 1)
+
+
+def test_a_backlog_that_is_waited_for_no_more_takes_bursts_again() -> None:
+    backlog = learned(0.01)
+    enter(backlog, 251)
+    with pytest.raises(Overloaded):
+        enter(backlog, 1)
+    for _ in range(200):
+        backlog.left()
+    backlog.answered(0.1, 1, 0.0, 0.02)
+    enter(backlog, 1, now=0.3)
+
+
+def test_a_backlog_of_long_work_is_as_long_as_the_work_at_least() -> None:
+    backlog = learned(0.3, worked=1.0)
+    enter(backlog, 9)
+    with pytest.raises(Overloaded):
+        enter(backlog, 1)
+    for _ in range(6):
+        backlog.left()
+    enter(backlog, 1)
+    with pytest.raises(Overloaded):
+        enter(backlog, 1)
+
+
+def test_one_alone_says_nothing_of_how_long_others_wait() -> None:
+    backlog = Backlog(MOST)
+    backlog.answered(0.0, 0, 60.0)
+    assert enter(backlog, 100) == list(range(100))
+
+
+def test_room_is_taken_and_given_back_as_a_whole() -> None:
+    room = Room(10)
+    with room.share() as take, room.share() as other:
+        take(4)
+        other(3)
+        take(3)
+        with pytest.raises(Overloaded):
+            other(1)
+        assert (room.held, room.refused) == (10, 1)
+    assert room.held == 0
+    with room.share() as take:
+        take(10)
