@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from micropic.web import problems
 
 _LONGEST_HEAD = 32 * 1024
 """Bytes that a request's line and header fields may take up."""
@@ -63,6 +66,15 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_timer is None and (self._in_head or self._is_idle()):
             self._expect_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP as everything else is refused."""
+        response = problems.malformed(msg, os.urandom(8).hex())
+        fields = [*response.headers, (b"connection", b"close")]
+        fields.append((b"content-length", b"%d" % len(response.body)))
+        head = [b"HTTP/1.1 400 Bad Request", *(b": ".join(pair) for pair in fields), b"", b""]
+        self.transport.write(b"\r\n".join(head) + response.body)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """See to it that the client goes on reading."""

@@ -29,13 +29,26 @@ _HEADERS = {
 
 def page_routes() -> list[Route]:
     """Give the routes of the page, its style and its scripts."""
-    names = [file.name for file in _FOLDER.iterdir()]
-    return [_route("/", "index.html"), *(_route(f"/static/{name}", name) for name in names)]
+    return [_route(path, name) for path, name in _files().items()]
+
+
+def page_types() -> dict[str, str]:
+    """Give the media types of these, by their paths."""
+    return {path: _media_type(name) for path, name in _files().items()}
+
+
+def _files() -> dict[str, str]:
+    names = sorted(file.name for file in _FOLDER.iterdir())
+    return {"/": "index.html"} | {f"/static/{name}": name for name in names}
+
+
+def _media_type(name: str) -> str:
+    return _MEDIA_TYPES[name.rpartition(".")[2]]
 
 
 def _route(path: str, name: str) -> Route:
     content = (_FOLDER / name).read_bytes()
-    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
+    media_type = _media_type(name)
 
     async def endpoint(_: Request) -> Response:
         return Response(content, media_type=media_type, headers=_HEADERS)
