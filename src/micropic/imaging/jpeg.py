@@ -14,7 +14,7 @@ from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging import icc, jpeg_header, progressive
 from micropic.imaging.jpeg_header import Header
-from micropic.imaging.kinds import Kind
+from micropic.imaging.kinds import Kind, no_memory
 from micropic.imaging.pixels import Pixels, by_profile, upright
 from micropic.imaging.probe import Picture, broken, load
 
@@ -34,6 +34,8 @@ data of an interval whose own marker is lost.
 """
 _NO_END = re.compile(r"[Pp]remature end of JPEG")
 """What libjpeg (`file`) and libvips (`image`) say if data is missing, or the end marker alone."""
+_NO_MEMORY = "Insufficient memory"
+"""What libjpeg says, as of damage (jerror.h, JERR_OUT_OF_MEMORY)."""
 _ONLY_AT_END = "extraneous bytes before marker 0xd9"
 _END = re.compile(rb"\xff\xd9")
 _EIGHTHS = range(1, 9)
@@ -48,6 +50,7 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
 
     Raises:
         BrokenImage: the data is damaged or incomplete.
+        TooMuchMemory: it took more than the process may have.
 
     """
     assert picture.jpeg is not None, "a JPEG's picture comes from its header"  # noqa: S101
@@ -59,6 +62,8 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
     try:
         pixels = _read(progressive.shown(data, picture.jpeg, scale), picture.jpeg, size)
     except ValueError as error:
+        if _NO_MEMORY in str(error):
+            raise no_memory() from error
         pixels = _second_look(data, picture.jpeg, size, error)
     return upright(_to_rgb(pixels, picture), picture.orientation)
 

@@ -13,7 +13,8 @@ process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview,
 
 The source lies in the memory file from its beginning; the preview takes its place there. End
 of file on the socket means that the process died. Some libraries end it when they get no memory:
-GLib, librsvg and OpenBLAS do. What they wrote before tells that from a crash.
+GLib, librsvg and OpenBLAS do; and `drawing_time` does over an SVG that takes too long. What was
+written before tells these from a crash.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from micropic.domain.errors import (
     MicropicError,
     RenderCrashed,
     RenderTimeout,
+    TooComplex,
     TooMuchMemory,
     from_wire,
 )
 from micropic.domain.model import Transform
 from micropic.imaging import memory_file
+from micropic.imaging.drawing_time import LAST_WORDS
 from micropic.imaging.kinds import Limits, no_memory
 
 _KEPT_BODY = 4 * 1024 * 1024
@@ -47,10 +50,11 @@ _SAID = 4096
 """Bytes of what a process wrote over a picture that are read if it died: the last ones."""
 _OUT_OF_MEMORY = re.compile(
     r"failed to allocate|memory allocation|AllocError|bad_alloc|out of memory|MemoryError"
-    r"|Cannot allocate memory|unable to write to memory",
+    r"|Cannot allocate memory|unable to write to memory|Insufficient memory"
+    r"|can't start new thread",
     re.IGNORECASE,
 )
-"""What GLib, Rust, OpenBLAS, C++, libvips and Python say when they get none."""
+"""What GLib, Rust, OpenBLAS, C++, libvips, libjpeg and Python say when they get none."""
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYTHON", "OPENBLAS_",
                 "COVERAGE_", "VIRTUAL_ENV")  # fmt: skip
@@ -222,6 +226,8 @@ class RenderProcess(asyncio.Protocol):
 
 def _end(said: str) -> MicropicError:
     """Give the error for the end of a process, by its last words."""
+    if LAST_WORDS in said:
+        return TooComplex("Drawing the SVG takes more time than render.max_drawing_time allows.")
     if _OUT_OF_MEMORY.search(said):
         return no_memory()
     return RenderCrashed("The renderer crashed over this picture, which may be damaged.")
