@@ -26,7 +26,10 @@ import re
 import socket
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, cast
+
+import orjson
 
 from micropic.domain import urls
 from micropic.domain.errors import (
@@ -63,6 +66,9 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_AREN
 """There are as many processes as can be of use: none is to have threads of its own."""
 _NO_SCRATCH = {"VIPS_DISC_THRESHOLD": "1000g"}
 """Else libvips writes what takes more than 100 MB to a file, which it may not."""
+
+_written = lru_cache(urls.build_transform)
+"""Sites ask for few sizes, and each of them often."""
 
 _Reply = tuple[dict[str, Any], bytes]
 """A line from a process, and the preview that it speaks of (empty if it speaks of none)."""
@@ -150,11 +156,11 @@ class RenderProcess(asyncio.Protocol):
         self._used = len(body)
         memory_file.write(self._body, body)
         request = {
-            "transform": urls.build_transform(transform),
+            "transform": _written(transform),
             "length": len(body),
             "seconds": seconds,
         }
-        self._transport.write(json.dumps(request).encode() + b"\n")
+        self._transport.write(orjson.dumps(request) + b"\n")
 
     async def receive(self, timeout: float) -> tuple[str, bytes]:
         """Give the preview's media type and bytes; kill the process if that takes too long."""
@@ -197,7 +203,7 @@ class RenderProcess(asyncio.Protocol):
         if self._received.endswith(b"\n"):
             line, self._received = self._received, bytearray()
             try:
-                self._reply.set_result(self._take(json.loads(line)))
+                self._reply.set_result(self._take(orjson.loads(line)))
             except (asyncio.InvalidStateError, ValueError, TypeError, OSError, MemoryError):
                 self.kill()  # it speaks out of turn, or nonsense: it is not to be trusted
 

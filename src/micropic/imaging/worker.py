@@ -12,6 +12,7 @@ import mmap
 import os
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from micropic.domain import urls
@@ -19,6 +20,9 @@ from micropic.domain.errors import MicropicError
 from micropic.domain.model import Transform
 from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
+
+_transform = lru_cache(urls.parse_transform)
+"""Sites ask for few sizes, and each of them often."""
 
 
 def serve(control: int, body: int, limits: Limits, held: sandbox.Sandbox) -> None:
@@ -37,7 +41,7 @@ def _say(control: int, what: dict[str, Any]) -> None:
 
 
 def _answer(request: dict[str, Any], body: int, limits: Limits) -> dict[str, Any]:
-    transform = urls.parse_transform(request["transform"])
+    transform = _transform(request["transform"])
     sandbox.allow_time(request["seconds"])
     try:
         preview = _render(body, request["length"], transform, limits)
