@@ -65,6 +65,7 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
         if _NO_MEMORY in str(error):
             raise no_memory() from error
         pixels = _second_look(data, picture.jpeg, size, error)
+    pixels = _within(pixels, picture.stored, scale, stored)
     return upright(_to_rgb(pixels, picture), picture.orientation)
 
 
@@ -80,6 +81,18 @@ def least_scale(stored: Size, minimum: Size) -> int:
 def scaled(stored: Size, scale: int) -> Size:
     """Give the size of a picture at a scale in eighths."""
     return Size(-(-stored.width * scale // 8), -(-stored.height * scale // 8))
+
+
+def _within(pixels: Pixels, stored: Size, scale: int, minimum: Size) -> Pixels:
+    """Leave out a last row and column that lie partly outside of the picture, if it can do without.
+
+    What libjpeg makes up there is the lesser harm: such a row counts as much as a whole one, so
+    the picture would be stretched by up to a pixel.
+    """
+    if pixels.shape[:2] != scaled(stored, scale)[::-1]:
+        return pixels
+    height = max(stored.height * scale // 8, minimum.height)
+    return pixels[:height, : max(stored.width * scale // 8, minimum.width)]
 
 
 def _second_look(

@@ -44,6 +44,8 @@ def without_idle_alpha(pixels: Pixels) -> Pixels:
 
 def upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     """Undo an EXIF orientation (Exif 2.32, section 4.6.4): what is stored to what is seen."""
+    if orientation == 1:
+        return pixels
     transpose, rows, columns = geometry.flips(orientation)
     if transpose:
         pixels = pixels.transpose(1, 0, 2)
