@@ -17,12 +17,12 @@ from micropic.domain.model import (
     Size,
     Transform,
 )
-from micropic.imaging import jpeg, pixels, vips
+from micropic.imaging import drawing_time, jpeg, pixels, vips
 from micropic.imaging.encoders import encode
 from micropic.imaging.explain import drawing
 from micropic.imaging.faces import place_faces
 from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import Kind, Limits, no_memory
+from micropic.imaging.kinds import SNIFFED, Kind, Limits, is_drawing, no_memory
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.probe import Picture, probe, unwrapped
 from micropic.imaging.saliency import place_salient
@@ -79,6 +79,12 @@ def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> E
 
 def prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:
     """Decode, set upright and trim: all that comes before the cut is chosen."""
+    seconds = limits.drawing_time if is_drawing(bytes(data[:SNIFFED])) else 0
+    with drawing_time.bounded(seconds):
+        return _prepare(data, transform, limits)
+
+
+def _prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:
     data = unwrapped(data)
     picture = probe(data, limits)
     picture = replace(picture, orientation=geometry.turned(picture.orientation, transform.turn))

@@ -13,6 +13,7 @@ import mmap
 import os
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
 
 _NICENESS = 10
+_transform = lru_cache(urls.parse_transform)
+"""Sites ask for few sizes, and each of them often."""
 
 
 def serve(control: int, body: int, limits: Limits, held: sandbox.Sandbox) -> None:
@@ -41,7 +44,7 @@ def _say(control: int, what: dict[str, Any]) -> None:
 
 
 def _answer(request: dict[str, Any], body: int, limits: Limits) -> dict[str, Any]:
-    transform = urls.parse_transform(request["transform"])
+    transform = _transform(request["transform"])
     sandbox.allow_time(request["seconds"])
     try:
         preview = _render(body, request["length"], transform, limits)

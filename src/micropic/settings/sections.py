@@ -139,6 +139,9 @@ class RenderSettings(_Section):
     max_frames: kinds.AtLeastOne = Field(
         100, description="frames that are kept of an animation; what comes after is left out"
     )
+    max_drawing_time: kinds.Seconds = Field(
+        0.75, description="CPU time for drawing an SVG, then it is too complex"
+    )
     max_memory: kinds.Bytes = Field(
         ByteSize(1024**3), description="address space of a render process"
     )

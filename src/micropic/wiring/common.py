@@ -77,6 +77,7 @@ def renderer(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
                 frames=render.max_frames,
+                drawing_time=render.max_drawing_time,
             ),
         ),
         room,
