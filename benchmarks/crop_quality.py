@@ -1,9 +1,9 @@
 """How many cuts keep the subject: `python -m benchmarks.crop_quality`.
 
-Every picture of `crop_labels.toml` is cut to six shapes, each time by the largest window of that
-shape, so that a cropper chooses nothing but the place. A cut keeps the subject if it shows the
-subject's point and at least half of what it could show of the subject's box; `strict` asks for
-three quarters.
+Every picture of `crop_labels.toml` and `crop_labels_2.toml` is cut to six shapes, each time by the
+largest window of that shape, so that a cropper chooses nothing but the place. A cut keeps the
+subject if it shows the subject's point and at least half of what it could show of the subject's
+box; `strict` asks for three quarters.
 """
 
 from __future__ import annotations
