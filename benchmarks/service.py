@@ -87,8 +87,12 @@ def serving(scratch: Path, **settings: str) -> Iterator[Service]:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """Give what a process of ours sees: `settings`, and of our environment what it needs."""
-    return {name: os.environ[name] for name in _KEPT if name in os.environ} | settings
+    """Give what a process of ours sees: `settings`, and of our environment what it needs.
+
+    `smart` is measured without faces, as it is without the extra; docs/crop.md has what they cost.
+    """
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return kept | {"RENDER_SMART_FACES": "off"} | settings
 
 
 def preview_path(origin_port: int, label: str, options: str = "") -> str:

@@ -45,8 +45,8 @@ _FLOOR = 0.1
 """What a factor of the product is at least, in units of its mean: none may veto the others."""
 
 
-def place_salient(pixels: Pixels, window: Size) -> Box:
-    """Place the window over the part that stands out most."""
+def place_salient(pixels: Pixels, window: Size, shown: Box | None = None) -> Box:
+    """Place the window over the part that stands out most of where it shows `shown`, if given."""
     picture = size_of(pixels)
     if picture == window:
         return Box(0, 0, *window)
@@ -54,7 +54,8 @@ def place_salient(pixels: Pixels, window: Size) -> Box:
     # A window of the largest size that fits has room to move along one side alone.
     along_x = picture.width - window.width >= picture.height - window.height
     share = window.width / picture.width if along_x else window.height / picture.height
-    best = _best_position(salient.sum(axis=0 if along_x else 1), share)
+    profile = salient.sum(axis=0 if along_x else 1)
+    best = _best_position(profile, share, shown and _span(shown, picture, along_x=along_x))
     middle = ALIGNMENT[Anchor.CENTER]
     alignment = FocusPoint(best, middle.y) if along_x else FocusPoint(middle.x, best)
     return place_aligned(picture, window, alignment)
@@ -140,10 +141,20 @@ def _towards(centre: float, sigma: float, length: int) -> npt.NDArray[np.float32
     return pull
 
 
-def _best_position(profile: npt.NDArray[np.float32], share: float) -> float:
+def _span(box: Box, picture: Size, *, along_x: bool) -> tuple[float, float]:
+    """Give where the box starts and ends, as shares of the picture."""
+    if along_x:
+        return box.left / picture.width, (box.left + box.width) / picture.width
+    return box.top / picture.height, (box.top + box.height) / picture.height
+
+
+def _best_position(
+    profile: npt.NDArray[np.float32], share: float, span: tuple[float, float] | None
+) -> float:
     """Give where a window of `share` of the length holds the most, as an alignment 0 to 1.
 
-    Among equals the one nearest to the middle.
+    Only those count that miss the least of the span, if one is given. Among equals the one
+    nearest to the middle.
     """
     length = len(profile)
     window = max(1, min(length, round(length * share)))
@@ -151,7 +162,24 @@ def _best_position(profile: npt.NDArray[np.float32], share: float) -> float:
         return 0.5
     sums = np.concatenate([[0.0], np.cumsum(profile, dtype=np.float64)])
     held = sums[window:] - sums[:-window]
+    if span:
+        missed = _missed(np.arange(len(held)), window, span[0] * length, span[1] * length)
+        held[missed > missed.min()] = 0
     candidates = np.flatnonzero(held >= held.max() * (1 - 1e-6))
     middle = (len(held) - 1) / 2
     best = candidates[np.argmin(np.abs(candidates - middle))]
     return float(best / (len(held) - 1))
+
+
+def _missed(
+    starts: npt.NDArray[np.int64], window: int, first: float, last: float
+) -> npt.NDArray[np.float64]:
+    """Give how much of the cells from first to last each window misses.
+
+    Of what is longer than a window it is the middle that counts.
+    """
+    middle, reach = (first + last) / 2, min(last - first, window) / 2
+    before = np.maximum(starts - (middle - reach), 0)
+    after = np.maximum(middle + reach - (starts + window), 0)
+    missed: npt.NDArray[np.float64] = before + after
+    return missed

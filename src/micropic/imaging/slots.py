@@ -37,6 +37,8 @@ class SlotOptions:
     limits: Limits = field(default_factory=Limits)
     sandbox: bool = True
     """Whether the kernel is to keep the processes from all but their work."""
+    smart_faces: bool = True
+    """Whether `smart` looks for faces, where the extra for them is installed."""
 
 
 class RenderSlots:
@@ -83,7 +85,10 @@ class RenderSlots:
         """
         options = self._options
         return await RenderProcess.start(
-            options.max_memory, options.limits, sandbox=options.sandbox
+            options.max_memory,
+            options.limits,
+            sandbox=options.sandbox,
+            smart_faces=options.smart_faces,
         )
 
     @property

@@ -67,6 +67,7 @@ def renderer(settings: Settings) -> RenderSlots:
             timeout=render.timeout,
             max_memory=render.max_memory,
             sandbox=render.sandbox,
+            smart_faces=render.smart_faces,
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
