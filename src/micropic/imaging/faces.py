@@ -37,9 +37,7 @@ _Detect = Callable[[int, int, bytes], list[list[int]]]
 
 def place_smart(pixels: Pixels, window: Size) -> Box:
     """Place the window over what stands out, and so that it shows the faces that are found."""
-    if size_of(pixels) == window or not has_faces():
-        return place_salient(pixels, window)
-    heads = _heads(pixels, _SIDE_OF_SMART, where=_may_show_faces)
+    heads = [] if size_of(pixels) == window else glimpse_faces(pixels)
     return place_salient(pixels, window, _as_many_as_fit(heads, window))
 
 
@@ -58,6 +56,11 @@ def place_faces(pixels: Pixels, window: Size) -> Box:
 def find_faces(pixels: Pixels) -> list[Box]:
     """Give the faces with their heads, in no order; none where the extra is not installed."""
     return _heads(pixels, _SIDE) if has_faces() else []
+
+
+def glimpse_faces(pixels: Pixels) -> list[Box]:
+    """Give the faces that `smart` sees: as `find_faces`, but quicker, and only where skin is."""
+    return _heads(pixels, _SIDE_OF_SMART, where=_may_show_faces) if has_faces() else []
 
 
 def _heads(
