@@ -148,7 +148,7 @@ lock: $(VENV)/development ## renew the lock files
 	$(COMPILE) -o requirements/runtime.txt
 	$(COMPILE) $(EXTRAS) --constraint requirements/runtime.txt -o requirements/image.txt
 	$(COMPILE) $(EXTRAS) --extra faces --constraint requirements/image.txt -o requirements/faces.txt
-	$(COMPILE) $(EXTRAS) --group dev -o requirements/development.txt
+	$(COMPILE) $(EXTRAS) --extra faces --group dev -o requirements/development.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

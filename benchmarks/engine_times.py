@@ -93,7 +93,7 @@ def _into_jpeg(load: Callable[[bytes, Size], pyvips.Image]) -> Contenders:
     centre, smart = asked("g=center,f=jpeg"), asked("g=smart,f=jpeg")
     return {
         "center": lambda data: engine.render(data, centre),
-        "smart": lambda data: engine.render(data, smart),
+        "smart": lambda data: engine.render(data, smart, smart_faces=False),
         "thumbnail": lambda data: _thumbnail(data, "centre").jpegsave_buffer(Q=80),
         "thumbnail, attention": lambda data: _thumbnail(data, "attention").jpegsave_buffer(Q=80),
         "load, resize": lambda data: _loaded(data, load).jpegsave_buffer(Q=80),
@@ -165,14 +165,14 @@ async def _split(photos: Sequence[bytes], rounds: int) -> Times:
         "decode": _decode,
         "probe": lambda data: probe(data, Limits()),
         "engine, center": lambda data: engine.render(data, centre),
-        "engine, smart": lambda data: engine.render(data, smart),
+        "engine, smart": lambda data: engine.render(data, smart, smart_faces=False),
     }
     ends = {"end to end, center": centre, "end to end, smart": smart}
     previews = [np.asarray(Image.open(io.BytesIO(engine.render(p, centre).body))) for p in photos]
     rows: list[Times] = []
     gc.collect()
     gc.freeze()  # as the service does
-    async with RenderSlots(1, SlotOptions()) as slots:
+    async with RenderSlots(1, SlotOptions(smart_faces=False)) as slots:
         cpu = _cpu_with_renderer()
         for number in range(rounds + 1):
             spent = dict.fromkeys((*stages, *ends, "encode"), 0.0)

@@ -62,7 +62,12 @@ _OUT_OF_MEMORY = re.compile(
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYTHON", "OPENBLAS_",
                 "COVERAGE_", "VIRTUAL_ENV")  # fmt: skip
 """What a render process sees of the environment, by prefix: no secret of the service's."""
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1"}
+ONE_THREAD = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "VIPS_CONCURRENCY": "1",
+    "MALLOC_ARENA_MAX": "1",
+}
 """There are as many processes as can be of use: none is to have threads of its own."""
 _NO_SCRATCH = {"VIPS_DISC_THRESHOLD": "1000g"}
 """Else libvips writes what takes more than 100 MB to a file, which it may not."""
@@ -95,7 +100,9 @@ class RenderProcess(asyncio.Protocol):
         """Once it is gone: its last words."""
 
     @classmethod
-    async def start(cls, max_memory: int, limits: Limits, *, sandbox: bool = True) -> RenderProcess:
+    async def start(
+        cls, max_memory: int, limits: Limits, *, sandbox: bool = True, smart_faces: bool = True
+    ) -> RenderProcess:
         """Start a process and wait until it takes pictures; `max_memory` in bytes.
 
         Raises:
@@ -108,7 +115,12 @@ class RenderProcess(asyncio.Protocol):
         words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
         process = cls(body, words)
         try:
-            options = {"max_memory": max_memory, "limits": asdict(limits), "sandbox": sandbox}
+            options = {
+                "max_memory": max_memory,
+                "limits": asdict(limits),
+                "sandbox": sandbox,
+                "smart_faces": smart_faces,
+            }
             arguments = (theirs.fileno(), body, json.dumps(options))
             process._process = await asyncio.create_subprocess_exec(  # its own class
                 sys.executable,

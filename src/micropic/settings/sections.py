@@ -149,6 +149,10 @@ class RenderSettings(_Section):
         True,  # noqa: FBT003 # the default
         description="whether render processes lack network, files and commands (docs/sandbox.md)",
     )
+    smart_faces: kinds.Switch = Field(
+        True,  # noqa: FBT003 # the default
+        description="whether smart looks for faces, where micropic[faces] is installed",
+    )
 
 
 class PreviewerSettings(_Section):

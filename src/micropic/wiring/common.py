@@ -73,6 +73,7 @@ def renderer(
             max_memory=render.max_memory,
             sandbox=render.sandbox,
             longest_wait=longest_wait,
+            smart_faces=render.smart_faces,
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
