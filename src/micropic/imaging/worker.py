@@ -22,7 +22,7 @@ from micropic.domain.model import Transform
 from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
 
-_NICENESS = 10
+_NICENESS = 3
 
 
 def serve(control: int, body: int, limits: Limits, held: sandbox.Sandbox) -> None:
