@@ -24,7 +24,7 @@ from micropic.domain.model import Transform
 from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
 
-_NICENESS = 10
+_NICENESS = 3
 _transform = lru_cache(urls.parse_transform)
 """Sites ask for few sizes, and each of them often."""
 _Render = Callable[[bytes | memoryview, Transform], engine.Encoded]

@@ -98,7 +98,7 @@ class SourceSettings(_Section):
     max_bytes: kinds.Bytes = Field(ByteSize(32 * 1024**2), description="largest source")
     max_redirects: kinds.Count = Field(10, description="redirects that are followed")
     max_per_origin: kinds.AtLeastOne = Field(
-        64, description="requests at one origin at a time; as many others wait, more are a 503"
+        64, description="requests at one origin at a time; three times as many wait, more are a 503"
     )
     max_in_flight: kinds.AtLeastOne = Field(
         512, description="sources being fetched at once; others wait"
