@@ -77,6 +77,15 @@ class Faults:
         """Give the faults whose effects may be felt between the two moments."""
         return [window.fault for window in self._windows if window.covers(began, ended)]
 
+    def last(self) -> str:
+        """Tell which fault came last, for people."""
+        if not self._windows:
+            return "before any fault"
+        window, now = self._windows[-1], time.monotonic()
+        return f"{window.fault.name} began {now - window.began:.1f} s ago" + (
+            f", ended {now - window.ended:.1f} s ago" if window.ended < now else ""
+        )
+
     @contextlib.contextmanager
     def _window(self, fault: Fault) -> Iterator[None]:
         window = _Window(fault, time.monotonic())
