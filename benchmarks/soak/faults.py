@@ -70,8 +70,16 @@ class Faults:
             self.happened[fault.name] += 1
 
     def excuse(self, outcome: Outcome, began: float, ended: float) -> bool:
-        """Tell whether a fault between the two moments is reason enough for an outcome."""
-        return any(outcome in fault.excused for fault in self.between(began, ended))
+        """Tell whether a fault between the two moments is reason enough for an outcome.
+
+        An answer to HEAD has no code: there the status has to do.
+        """
+        status, code = outcome
+        return any(
+            status == excused and code in {"", reason}
+            for fault in self.between(began, ended)
+            for excused, reason in fault.excused
+        )
 
     def between(self, began: float, ended: float) -> list[Fault]:
         """Give the faults whose effects may be felt between the two moments."""
