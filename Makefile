@@ -55,7 +55,7 @@ soak: $(VENV)/development | $(RABBITMQ) ## wear both shapes out for SECONDS, wit
 audit: $(VENV)/development ## ask OSV whether a locked package has a known vulnerability
 	$(BIN)/python -m scripts.audit
 
-sbom: $(VENV)/development ## write the bill of materials of the runtime into dist/, as CycloneDX
+sbom: $(VENV)/development ## write the bill of materials of the image into dist/, as CycloneDX
 	$(BIN)/python -m scripts.sbom --output dist/micropic.cdx.json
 
 docs: $(VENV)/development ## write the tables in the documents anew from the code
