@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 RABBITMQ := /usr/lib/rabbitmq/bin/rabbitmq-server
 REDIS := /usr/bin/redis-server
 CHROMIUM := /usr/bin/chromium
+KUSTOMIZE := $(BIN)/kustomize
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
@@ -22,7 +23,7 @@ help: ## list the targets
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
-test: $(VENV)/development | $(RABBITMQ) $(REDIS) $(CHROMIUM) ## run every test
+test: $(VENV)/development | $(RABBITMQ) $(REDIS) $(CHROMIUM) $(KUSTOMIZE) ## run every test
 	$(BIN)/python -m pytest tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
 	$(BIN)/python -m pytest --cov
 
@@ -59,7 +60,7 @@ soak: $(VENV)/development | $(RABBITMQ) ## wear both shapes out for SECONDS, wit
 audit: $(VENV)/development ## ask OSV whether a locked package has a known vulnerability
 	$(BIN)/python -m scripts.audit
 
-sbom: $(VENV)/development ## write the bill of materials of the runtime into dist/, as CycloneDX
+sbom: $(VENV)/development ## write the bill of materials of the image into dist/, as CycloneDX
 	$(BIN)/python -m scripts.sbom --output dist/micropic.cdx.json
 
 docs: $(VENV)/development ## write the tables in the documents anew from the code
@@ -88,7 +89,8 @@ wheel-check: $(BIN)/python ## try the wheel in an environment of its own
 
 # Docker if it runs here, else podman; looked for by those targets alone that need one.
 ENGINE ?= $(or $(shell for each in docker podman; do $$each info >/dev/null 2>&1 && echo $$each && break; done),$(error It takes docker or podman, and none runs here))
-COMPOSE ?= $(if $(filter podman,$(notdir $(ENGINE))),podman-compose,$(ENGINE) compose) --file deploy/compose.yaml
+COMPOSER = $(if $(filter podman,$(notdir $(ENGINE))),podman-compose,$(ENGINE) compose)
+COMPOSE ?= $(or $(shell $(COMPOSER) version >/dev/null 2>&1 && echo $(COMPOSER)),$(error It takes $(COMPOSER), which is not installed)) --file deploy/compose.yaml
 KUBECTL ?= $(or $(shell command -v kubectl),$(error It takes kubectl, which is not installed))
 OVERLAY ?= minikube
 export IMAGE ?= micropic:latest
@@ -166,6 +168,11 @@ $(RABBITMQ) $(REDIS) $(CHROMIUM):
 		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(@F); \
 	fi || true
 	@[ -e $@ ] || echo "$(@F) is missing, some tests are skipped: sudo apt-get install $(@F)" >&2
+
+# Debian has none; Go's own client checks what it fetches by its sum.
+$(KUSTOMIZE): | $(VENV)/development
+	@GOBIN=$(abspath $(BIN)) go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1 || \
+		echo "kustomize is missing, a test is skipped: it takes Go" >&2
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "micropic needs Python 3.11 or newer, not " + sys.version.split()[0])'

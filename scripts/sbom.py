@@ -1,6 +1,6 @@
-"""Write the bill of materials of the runtime, as CycloneDX 1.6: `python -m scripts.sbom`.
+"""Write the bill of materials of the image, as CycloneDX 1.6: `python -m scripts.sbom`.
 
-Names, versions and hashes are those of requirements/runtime.txt, as far as it holds on this
+Names, versions and hashes are those of requirements/image.txt, as far as it holds on this
 platform and for this Python; licences are those that the installed packages tell. Of what the
 wheels bundle there is what they tell of it: by a bill of their own (PEP 770), or by their version
 strings, as `micropic doctor` reports. Equal locks give equal files: no time but that of
@@ -29,7 +29,7 @@ from scripts import bundled
 from scripts.lockfile import Locked, canonical, read
 
 _NAME = "micropic"
-_LOCK = Path("requirements/runtime.txt")
+_LOCK = Path("requirements/image.txt")
 _ALGORITHMS = {"sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
 _SPDX = {
     "Apache 2.0": "Apache-2.0",
@@ -140,12 +140,13 @@ def _licence(name: str) -> Node:
 
 
 def _needs(name: str, known: dict[str, str]) -> list[str]:
-    """Give what a package depends on here, as far as it is locked."""
+    """Give what a package depends on here, with any of its extras, as far as it is locked."""
+    extras = ["", *(metadata.metadata(name).get_all("Provides-Extra") or [])]
     wanted = [Requirement(line) for line in metadata.requires(name) or []]
     needed = {
         canonical(each.name)
         for each in wanted
-        if each.marker is None or each.marker.evaluate({"extra": ""})
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)
     }
     return sorted(known[each] for each in needed & known.keys())
 

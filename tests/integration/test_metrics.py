@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from micropic import __version__
 from micropic.services.metrics import DECLARED
-from tests.support.cluster import Cluster, StartCluster
+from tests.support.cluster import Cluster, Proxy, StartCluster
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.scrape import OPENMETRICS, Scrape
@@ -113,6 +114,30 @@ def test_all_processes_of_a_cluster_tell_of_themselves(
 
     wait_until(lambda: faults() >= 5)
     wait_until(lambda: faults() and Scrape(cluster).value("micropic_ready", part="cache") == 0)
+
+
+def test_the_length_of_the_queue_is_told_as_long_as_somebody_knows_it(
+    tmp_path: Path, start_cluster: StartCluster, origin: Origin
+) -> None:
+    cluster = start_cluster(PROXY_TIMEOUT="30", SOURCE_TIMEOUT="30")
+    length = "micropic_queue_length"
+    assert Scrape(cluster).value(length) == 0
+    assert length in Scrape(cluster).families
+    cluster.workers[0].stop()
+    source = origin.on("/a", Reply(photo()))
+    with cluster.crowd(2) as crowd:
+        waiting = [crowd.ask(f"/fill/{side}/30/{source}") for side in (20, 21)]
+        wait_until(lambda: Scrape(cluster).value(length) == 2)
+        cluster.add_worker()
+        assert {one.result().status for one in waiting} == {200}
+    wait_until(lambda: Scrape(cluster).value(length) == 0)
+    (tmp_path / "lost").mkdir()
+    lost = Proxy(tmp_path / "lost", AMQP_PORT="1")
+    try:
+        lost.begin()
+        assert length not in Scrape(lost).families
+    finally:
+        lost.close()
 
 
 def test_a_render_process_that_dies_is_counted(start_service: StartService) -> None:

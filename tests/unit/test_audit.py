@@ -136,7 +136,7 @@ def test_a_service_that_answers_something_else_is_not_taken_for_a_pass(
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["runtime", "faces", "development"])
+@pytest.mark.parametrize("name", ["runtime", "image", "faces", "development"])
 def test_every_line_of_our_locks_is_understood(name: str) -> None:
     path = REPOSITORY / "requirements" / f"{name}.txt"
     locked = lockfile.read(path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -274,6 +276,50 @@ def test_the_image_runs_what_there_is() -> None:
         assert directory == environment["CACHE_DIRNAME"]
 
 
+def test_hadolint_has_nothing_to_say_of_the_dockerfile() -> None:
+    hadolint = tool("hadolint")
+    if hadolint is None:
+        pytest.skip("there is no hadolint for this platform")
+    linted = subprocess.run(
+        [hadolint, str(DEPLOY / "docker" / "Dockerfile")],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("target", "lacks"),
+    [
+        ("build", "It takes docker or podman, and none runs here"),
+        ("run", "It takes docker or podman, and none runs here"),
+        ("down", "It takes docker or podman, and none runs here"),
+        ("push", "It takes docker or podman, and none runs here"),
+        ("scale-up", "It takes docker or podman, and none runs here"),
+        ("scale-up ENGINE=podman", "It takes podman-compose, which is not installed"),
+        ("scale-up ENGINE=docker", "It takes docker compose, which is not installed"),
+        ("scale-down", "It takes docker or podman, and none runs here"),
+        ("kube-up", "It takes kubectl, which is not installed"),
+        ("kube-down", "It takes kubectl, which is not installed"),
+    ],
+)
+def test_what_a_target_lacks_is_one_line(tmp_path: Path, target: str, lacks: str) -> None:
+    make = shutil.which("make")
+    assert make
+    done = subprocess.run(
+        [make, "--silent", *target.split()],
+        cwd=DEPLOY.parent,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert lacks in line
+
+
 def locked(name: str) -> set[str]:
     """Give the packages of a lock file."""
     text = (DEPLOY.parent / "requirements" / f"{name}.txt").read_text()
@@ -317,10 +363,15 @@ def test_manifests_are_what_kubernetes_takes() -> None:
 
 
 def kustomize() -> list[str] | None:
-    if found := shutil.which("kustomize"):
+    if found := tool("kustomize"):
         return [found, "build"]
-    found = shutil.which("kubectl")
+    found = tool("kubectl")
     return [found, "kustomize"] if found else None
+
+
+def tool(name: str) -> str | None:
+    """Find a program, first among those of this environment."""
+    return shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
 def check_schemas(resources: Iterator[Tree]) -> None:

@@ -12,7 +12,7 @@ from packaging.markers import Marker
 
 from scripts import lockfile, sbom
 
-LOCK = Path(__file__).parents[2] / "requirements" / "runtime.txt"
+LOCK = Path(__file__).parents[2] / "requirements" / "image.txt"
 
 
 @pytest.fixture(autouse=True)

@@ -100,6 +100,9 @@ HELD_BYTES = _gauge(
 )
 HELD_BYTES_LIMIT = _gauge("micropic_held_source_bytes_limit", "More are refused by a 503")
 SOURCE_BYTES = _counter("micropic_source_bytes_total", "Sources that were fetched")
+QUEUE_LENGTH = _gauge(
+    "micropic_queue_length", "Requests in RabbitMQ's queue, as it told the proxy within 5 seconds"
+)
 JOBS = _counter(
     "micropic_jobs_total", "Requests taken from the queue, by what came of it", "outcome"
 )

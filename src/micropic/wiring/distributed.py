@@ -74,6 +74,7 @@ async def run_proxy(settings: Settings) -> None:
         metrics = Metrics("proxy")
         watched.gate(metrics, gate)
         watched.backlog(metrics, backlog)
+        watched.queue(metrics, lambda: workers.queued)
         metrics.number(CACHE_FAULTS, lambda: cache.faults)
         watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
         await common.serve_previews(

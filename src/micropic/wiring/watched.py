@@ -48,6 +48,16 @@ def levels(told: Metrics, usage: Callable[[], Mapping[str, Mapping[str, float | 
     told.add(samples)
 
 
+def queue(told: Metrics, length: Callable[[], int | None]) -> None:
+    """Tell how many requests wait for previewers, as long as the broker says so."""
+
+    def samples() -> Iterator[Sample]:
+        if (waiting := length()) is not None:
+            yield metrics.QUEUE_LENGTH, (), waiting
+
+    told.add(samples)
+
+
 def gate(told: Metrics, of: Gate) -> None:
     """Tell how many previews are being made."""
     told.number(metrics.IN_FLIGHT, lambda: of.inside)
