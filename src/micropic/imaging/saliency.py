@@ -29,6 +29,8 @@ Map = npt.NDArray[np.float32]
 """H x W, float32, 0 and up."""
 
 _SIDE = 64
+_LIGHT = np.full(3, 1 / 3, np.float32)
+"""How much each channel counts where detail is looked for."""
 _BORDER = 0.08
 """The share of each side that counts as border."""
 _CENTRE = FocusPoint(0.5, 0.38)
@@ -65,7 +67,7 @@ def saliency(pixels: Pixels) -> Map:
     """Give how much each part of a picture stands out, on a grid of at most 64 x 64."""
     colour = _sampled(pixels)
     unusual = _blurred(_distance_from_border(colour), _NEAR)
-    detail = _blurred(_detail(colour.mean(axis=2)), _AROUND)
+    detail = _blurred(_detail(colour @ _LIGHT), _AROUND)
     salient: Map = (_factor(unusual) * _factor(detail)) ** _CONTRAST * _pull(*detail.shape)
     return salient
 
