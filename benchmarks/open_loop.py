@@ -1,8 +1,8 @@
 """A load that does not wait for its answers: so many requests a second, whatever comes back.
 
-Run by `overload.py` as `python -m benchmarks.open_loop JSON`; JSON is a list of `Stream`s. Prints a
-list of `Outcome`s as JSON, one for each. A latency counts from when the request was due, not from
-when it could be sent.
+Run by `overload.py` as `python -m benchmarks.open_loop JSON`; JSON is a list of `Stream`s. Prints
+as JSON a list of `Outcome`s, one for each, and the share of a core that this took. A latency
+counts from when the request was due, not from when it could be sent.
 """
 
 from __future__ import annotations
@@ -149,7 +149,10 @@ def main() -> None:
     """Send the streams that the command line describes."""
     streams = [Stream(**each) for each in json.loads(sys.argv[1])]
     gc.disable()
-    print(json.dumps([asdict(outcome) for outcome in uvloop.run(_run(streams))]))
+    begin, used = time.perf_counter(), time.process_time()
+    outcomes = uvloop.run(_run(streams))
+    share = (time.process_time() - used) / (time.perf_counter() - begin)
+    print(json.dumps([[asdict(outcome) for outcome in outcomes], share]))
 
 
 if __name__ == "__main__":

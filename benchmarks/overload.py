@@ -1,7 +1,7 @@
 """What becomes of a service that is asked for more than it can do: goodput and latency.
 
 The load comes at a fixed rate and does not wait for answers (`open_loop.py`). It, nginx and the
-service share the machine's cores; the load generator takes a few hundredths of one.
+service share the machine's cores; what the load itself takes of one is told.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class _Level:
     answered: list[float]
     refused: int
     others: int
+    load: float
+    """What the load took, in cores."""
     hits: list[float]
     refusals: list[float]
     """Time of each refusal within the service, by its log."""
@@ -76,7 +78,8 @@ def _measured(name: str, bench: Bench, asked: Service, log: Path) -> list[Row]:
     """Put a service under each load, and tell what became of it."""
     hit = f"{preview_path(bench.origin.port, 'hit')}/{bench.photos.names[0]}"
     asked.fetch(hit)
-    idle = _ms(_flow([Stream(asked.port, _HITS, hit, 0.0, 2.0)])[0].latencies[200])
+    (alone,), _ = _flow([Stream(asked.port, _HITS, hit, 0.0, 2.0)])
+    idle = _ms(alone.latencies[200])
     levels = [_level(bench, asked, factor, hit, log) for factor in _FACTORS]
     return [
         *(_goodput(name, level) for level in levels),
@@ -95,7 +98,7 @@ def _level(bench: Bench, asked: Service, factor: float, hit: str, log: Path) -> 
     job = Load(port=asked.port, connections=_AT_ONCE, prefix=f"{new}before", photos=names)
     before = load.run_for(bench.seconds, job).rate
     begin = log.stat().st_size
-    new_ones, hits = _flow(
+    (new_ones, hits), share = _flow(
         [
             Stream(
                 asked.port, factor * before, new + "{number}/{name}", _WARM_UP, bench.seconds,
@@ -115,6 +118,7 @@ def _level(bench: Bench, asked: Service, factor: float, hit: str, log: Path) -> 
         answered=answered,
         refused=len(new_ones.latencies.pop(503, [])),
         others=sum(map(len, new_ones.latencies.values())) + new_ones.unanswered,
+        load=share,
         hits=_ms(hits.latencies.get(200, [])),
         refusals=_refusals_in(log, begin),
     )
@@ -122,18 +126,25 @@ def _level(bench: Bench, asked: Service, factor: float, hit: str, log: Path) -> 
     return level
 
 
-def _flow(streams: Sequence[Stream]) -> list[Outcome]:
+def _flow(streams: Sequence[Stream]) -> tuple[list[Outcome], float]:
+    """Send streams; give what came of each, and what share of a core that took.
+
+    Raises:
+        LoadFailedError: they could not be sent.
+
+    """
     told = json.dumps([asdict(stream) for stream in streams])
     command = [sys.executable, "-m", "benchmarks.open_loop", told]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         msg = f"the load failed: {done.stderr[-2000:]}"
         raise LoadFailedError(msg)
+    told_back, share = json.loads(done.stdout)
     return [
         Outcome({int(status): times for status, times in each["latencies"].items()},
                 each["unanswered"])
-        for each in json.loads(done.stdout)
-    ]  # fmt: skip
+        for each in told_back
+    ], share  # fmt: skip
 
 
 def _refusals_in(log: Path, begin: int) -> list[float]:
@@ -162,7 +173,7 @@ def _goodput(name: str, level: _Level) -> Row:
         limit_name="in turn",
         least_ratio=_LEAST_GOODPUT if level.factor == max(_FACTORS) else None,
         detail=f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, {level.refused} refused, "
-        f"{level.others} failed",
+        f"{level.others} failed, load {level.load:.0%} of a core",
     )
 
 

@@ -128,7 +128,8 @@ class Inner:
 async def test_what_is_made_while_a_cache_looks_for_it_is_not_made_again() -> None:
     """A miss that is told after the equal work has ended: nobody is left to join then."""
     cache, inner = SlowCache(), Inner()
-    shared = embedded._shared(settings(cache_memory="0"), OpenCache(cache, str), inner)
+    opened = OpenCache(cache, str)
+    shared = embedded._shared(settings(cache_memory="0"), opened, inner, lambda _: None)
 
     async def turns(condition: Any) -> None:
         async with asyncio.timeout(10):

@@ -137,6 +137,26 @@ async def test_a_request_in_the_very_turn_of_a_timeout_does_not_spin() -> None:
         await early
 
 
+async def test_who_begins_is_let_in_or_not_and_who_joins_is_not_asked() -> None:
+    inner, asked_in = Inner(), list[PreviewRequest]()
+
+    def once(request: PreviewRequest) -> None:
+        asked_in.append(request)
+        if len(asked_in) > 1:
+            msg = "too much"
+            raise Overloaded(msg)
+
+    stack = Coalescing(inner, once)
+    tasks = [asyncio.create_task(stack.preview(asked(str(n)))) for n in range(3)]
+    await turns(lambda: bool(inner.calls))
+    assert len(asked_in) == 1
+    inner.calls[0].set_result(made())
+    assert [(await task).body for task in tasks] == [b"x"] * 3
+    with pytest.raises(Overloaded):
+        await stack.preview(asked())
+    assert len(inner.calls) == 1
+
+
 async def test_one_more_than_the_limit_is_refused_at_once() -> None:
     inner = Inner()
     stack = Admission(Gate(2), inner)

@@ -90,6 +90,16 @@ class BacklogAdmission:
         return preview
 
 
+def admit(renders: Line, request: PreviewRequest) -> None:
+    """Let in one whose picture could be rendered in time, if it were here.
+
+    Raises:
+        Overloaded: too many wait for a render process already.
+
+    """
+    renders.check(time.monotonic(), request.deadline)
+
+
 class RenderAdmission:
     """Stands before the sources: gives none for a preview that could not be rendered in time."""
 
@@ -104,8 +114,8 @@ class RenderAdmission:
             Overloaded: too many wait for a render process already.
 
         """
+        admit(self._renders, request)
         now, is_here = time.monotonic(), False
-        self._renders.check(now, request.deadline)
         token = self._renders.come(now)
         try:
             source = await self._sources.preview(request)

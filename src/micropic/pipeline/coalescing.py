@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from micropic.domain import freshness
@@ -13,6 +14,10 @@ from micropic.ports import Previewer
 
 _Key = tuple[str, bool, bool]
 """A request's key, whether the origin must be asked, and whether nothing may be made."""
+
+
+def _anybody(_: PreviewRequest) -> None:
+    """Let everybody in."""
 
 
 class _Work:
@@ -31,16 +36,23 @@ class Coalescing:
     when the last one has left the work is cancelled. What turns out to be for one client alone
     (no cache may keep it, or the origin refused headers that differ) is not shared: each caller
     that joined then does the work for itself.
+
+    Who begins is let in by `admit`, if anything is to say no: a task only to be refused in costs
+    more than the refusal.
     """
 
-    def __init__(self, inner: Previewer) -> None:
+    def __init__(
+        self, inner: Previewer, admit: Callable[[PreviewRequest], None] = _anybody
+    ) -> None:
         self._inner = inner
+        self._admit = admit
         self._under_way: dict[_Key, _Work] = {}
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Join the work under way for an equal request, or begin it."""
         work = self._under_way.get(_key(request))
         if work is None or work.task.done():
+            self._admit(request)
             return await self._wait(_key(request), self._begin(request))
         try:
             preview = await self._wait(_key(request), work)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from functools import partial
 
-from micropic.pipeline.admission import Admission, Gate
+from micropic.domain.model import PreviewRequest
+from micropic.pipeline.admission import Admission, Gate, admit
 from micropic.pipeline.bypass import PrivateBypass
 from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.coalescing import Coalescing
@@ -38,7 +41,7 @@ async def run_embedded(settings: Settings) -> None:
         sources = _sources(settings, opened, maker.fetching)
         gate = Gate(settings.proxy.max_in_flight)
         made = Admission(gate, Discarding(opened.cache, maker.making(sources)))
-        shared = _shared(settings, opened, made)
+        shared = _shared(settings, opened, made, partial(admit, maker.renderer.line))
         previewer: Previewer = PrivateBypass(
             shared=shared if opened.in_memory else common.in_memory(memory, shared),
             private=Admission(gate, maker.making(maker.fetching)),
@@ -56,7 +59,12 @@ async def run_embedded(settings: Settings) -> None:
         )
 
 
-def _shared(settings: Settings, opened: OpenCache, inner: Previewer) -> Previewer:
+def _shared(
+    settings: Settings,
+    opened: OpenCache,
+    inner: Previewer,
+    admit: Callable[[PreviewRequest], None],
+) -> Previewer:
     """Stack what many clients share.
 
     A cache in this process is looked in before the joining, so that a hit costs no task. What is
@@ -68,7 +76,7 @@ def _shared(settings: Settings, opened: OpenCache, inner: Previewer) -> Previewe
     if opened.trouble:
         made = RememberedErrors(settings.cache.negative_age, keeping)
         return Coalescing(Lookup(opened.cache, common.stale_or(settings, made)))
-    made = RememberedErrors(settings.cache.negative_age, Coalescing(keeping))
+    made = RememberedErrors(settings.cache.negative_age, Coalescing(keeping, admit))
     return Lookup(opened.cache, common.stale_or(settings, made))
 
 
