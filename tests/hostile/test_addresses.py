@@ -7,6 +7,7 @@ it is asked for at, somebody listens on every address of this machine, and must 
 # ruff: noqa: RUF001 # some of the letters are to be mistaken for others
 from __future__ import annotations
 
+import random
 import select
 import socket
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ import pytest
 
 from micropic.domain.source_rules import BAD_PORTS
 from tests.support.names import Names
-from tests.support.origin import Origin, redirect
-from tests.support.service import Service
+from tests.support.origin import Origin, Reply, redirect
+from tests.support.pictures import photo
+from tests.support.service import Service, StartService
 from tests.support.shape import running
 
 FORBIDDEN, NO_ADDRESS = (403, "source_forbidden"), (400, "bad_request")
@@ -146,6 +148,36 @@ def test_no_redirect_gets_around_the_guard(
     expected = (502, "origin_failed") if error == NO_ADDRESS else error
     assert guarded.get(f"/fill/30/20/{start}").error == expected
     assert not was_reached(listener)
+
+
+class _Turning(dict[str, list[str]]):
+    """Names that lead to another address when they are asked for again, or to two at once."""
+
+    _chance = random.Random(1)
+
+    def get(self, name: str, _: object = None) -> list[str]:
+        addresses = ["127.0.0.2", "127.0.0.3"]
+        return addresses if name.startswith("both") else [self._chance.choice(addresses)]
+
+
+@pytest.mark.parametrize("kind", ["turning", "both"])
+def test_a_name_that_turns_is_dialled_where_it_may_be_alone(
+    start_service: StartService, allowed: Origin, kind: str
+) -> None:
+    """What is checked is what is dialled: between the two nobody asks for the name again."""
+    names = _Turning()
+    allowed.fallback = Reply(photo())
+    with Names(names) as server, socket.create_server(("127.0.0.3", allowed.port)) as forbidden:
+        service = start_service(
+            SOURCE_ALLOW_NETWORKS="127.0.0.2/32", SOURCE_NAMESERVERS=server.authority
+        )
+        statuses = {
+            service.get(f"/fill/30/20/{kind}{number}.example:{allowed.port}/a").status
+            for number in range(20)
+        }
+        assert not was_reached(forbidden)
+    assert 200 in statuses
+    assert statuses <= {200, 403}
 
 
 @pytest.mark.parametrize("port", sorted(BAD_PORTS))

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from tests.support.client import ask
+from tests.support.client import ask, send
 from tests.support.origin import Origin, Reply, redirect
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService
@@ -41,6 +41,18 @@ def test_a_request_whose_header_has_no_end_is_refused(service: Service, name: st
     answer = service.get("/fill/30/20/sample:cat.jpg", {name: "a" * 100_000})
     assert answer.error == (400, "bad_request")
     assert service.get("/fill/30/20/sample:cat.jpg", {name: "a" * 10_000}).status == 200
+
+
+def test_a_long_body_may_come_along_with_its_header(start_service: StartService) -> None:
+    """In one piece: it is the header that is bounded."""
+    service = start_service(PROXY_PURGE_TOKEN="t" * 16)
+    body = b'{"sources": [' + b'"h.example/a",' * 20_000 + b'"h.example/b"]}'
+    head = (
+        b"POST /purge HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %b\r\nContent-Length: %d\r\n\r\n"
+    )
+    answer = send(service.port, head % (b"t" * 16, len(body)) + body)
+    assert (answer.status, answer.body) == (200, b'{"purged":0}')
+    assert send(service.port, head + b"X-A: " + b"a" * 200_000).error == (400, "bad_request")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -103,9 +104,9 @@ class RudeOrigins:
         """How many connections are open."""
         return len(self._visits)
 
-    def serve(self, acts: Iterable[Act]) -> list[str]:
+    def serve(self, acts: Iterable[Act], tls: ssl.SSLContext | None = None) -> list[str]:
         """Give each act a server of its own; give the authorities of these."""
-        return self._do(self._open(list(acts)))
+        return self._do(self._open(list(acts), tls))
 
     def _do(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
@@ -115,9 +116,11 @@ class RudeOrigins:
     def _run(self) -> None:
         self._loop.run_forever()
 
-    async def _open(self, acts: list[Act]) -> list[str]:
+    async def _open(self, acts: list[Act], tls: ssl.SSLContext | None) -> list[str]:
         servers = [
-            await asyncio.start_server(self._visited(act), "127.0.0.1", 0, limit=_LONGEST_HEAD)
+            await asyncio.start_server(
+                self._visited(act), "127.0.0.1", 0, limit=_LONGEST_HEAD, ssl=tls
+            )
             for act in acts
         ]
         self._servers += servers

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from micropic.web import problems
 
 _LONGEST_HEAD = 32 * 1024
-"""Bytes that a request's line and header fields may take up."""
+"""Bytes that a request's line and header fields may take up; twice as many if they come at once."""
 _MOST_FIELDS = 256
 """Header fields of a request; those of browsers behind several proxies are some 50.
 
@@ -80,11 +80,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Refuse a request whose line and fields have grown too long."""
-        if self._in_head:
-            self._head += len(data)
-            if self._head > _LONGEST_HEAD:
+        # What comes at once may be a body, or another request, for the most part.
+        while self._in_head and self._head + len(data) > _LONGEST_HEAD:
+            room = _LONGEST_HEAD - self._head
+            self._head = _LONGEST_HEAD
+            super().data_received(data[:room])
+            if self.transport.is_closing():
+                return
+            if self._in_head and self._head == _LONGEST_HEAD:
                 self.send_400_response("The request's header is too long.")
                 return
+            data = data[room:]
+        if self._in_head:
+            self._head += len(data)
         super().data_received(data)
         if self._head_timer is None and (self._in_head or self._is_idle()):
             self._expect_head()
