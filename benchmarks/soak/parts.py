@@ -19,8 +19,9 @@ _HUNG = 6.0
 _BRIEFLY = 1.0
 _PATIENCE = 120.0
 """Seconds in which a part has to start, on a machine that may be busy with other things."""
-_TOLD = "aiormq.connection"
-"""The logger of a library that calls it an error that the broker is away, as it was made to be."""
+_TOLD = {"aiormq.connection": "", "grpc._cython.cygrpc": "ExecuteBatchError"}
+"""Loggers of libraries that call it an error that the broker, or a client, has gone, as it was made
+to; and how these lines begin."""
 
 
 class Part:
@@ -100,7 +101,9 @@ class Part:
 
     def _listen(self) -> None:
         for line in self.service.log:
-            if line["level"] in {"error", "critical"} and line.get("logger") != _TOLD:
+            told = _TOLD.get(line.get("logger", ""))
+            expected = told is not None and line["event"].startswith(told)
+            if line["level"] in {"error", "critical"} and not expected:
                 self.complaints.append(f"{self.name} logged {line}")
         lines = self.service.output.splitlines()
         said = [line for line in lines if not line.startswith(("micropic ", "Try "))]

@@ -159,7 +159,8 @@ class Distributed(Shape):
         self.parts = [proxy, worker, other, cache]
         self.faults = [
             *_of_renderers([worker, other], plan),
-            *self._restarts(proxy, plan, _DOWN, _DOWN),
+            # It listens before it has found the broker: until then /readyz keeps clients away.
+            *self._restarts(proxy, plan, _DOWN | _NO_BROKER, _DOWN | _NO_BROKER),
             *self._restarts(worker, plan, frozenset(), _LATE | _CRASHED),
             *self._restarts(cache, plan, _NO_CACHE, _NO_CACHE | _LATE),
             Fault(

@@ -20,7 +20,7 @@ import typer
 import uvloop
 
 from micropic import __version__, settings
-from micropic.adapters.disk_cache import CacheDirectoryInUseError
+from micropic.adapters.cache_directory import CacheDirectoryInUseError
 from micropic.adapters.source_lists import SourceListError, read_sources
 from micropic.domain import signing, urls
 from micropic.domain.errors import BadRequest, MicropicError

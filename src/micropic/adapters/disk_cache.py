@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
 import re
@@ -32,6 +31,7 @@ from pathlib import Path
 import structlog
 
 from micropic.adapters import entry
+from micropic.adapters.cache_directory import CacheDirectory, CacheDirectoryInUseError
 from micropic.adapters.cached_read import read_cached
 from micropic.adapters.entry import HEAD, VERSION, CorruptEntryError, key_of, pack, unpack
 from micropic.adapters.file_threads import FileThreads
@@ -58,10 +58,6 @@ Policy = type[LruIndex[bytes]] | type[S3FifoIndex[bytes]]
 """What goes first when there is no room."""
 
 
-class CacheDirectoryInUseError(Exception):
-    """Another process owns the cache directory."""
-
-
 class DiskCache:
     """Keeps previews as files; `max_bytes` bounds what they take up on disk.
 
@@ -83,9 +79,8 @@ class DiskCache:
         self._names = itertools.count()
         self._puts: set[asyncio.Task[None]] = set()
         self._writing: Counter[bytes] = Counter()
-        self._directory = directory
-        self._make_folders()
-        self._lock = _own(directory)
+        folders = [self._tmp, *(self._root / folder for folder in _FOLDERS)]
+        self._directory = CacheDirectory(directory, folders)
         for version in range(1, VERSION):  # what an earlier program kept, none can read any more
             shutil.rmtree(directory / f"v{version}", ignore_errors=True)
         self._index = policy(max_bytes, max_entries)
@@ -213,7 +208,7 @@ class DiskCache:
         self._readers.close()
         self._writer.close()
         self._mark(self._used)
-        os.close(self._lock)
+        self._directory.close()
 
     def _mend(self, error: OSError, size: int) -> list[bytes]:
         """Put right what a write failed by; give what has to go for another try.
@@ -224,8 +219,7 @@ class DiskCache:
 
         """
         if isinstance(error, FileNotFoundError):  # somebody has removed the directory
-            self._make_folders()
-            self._own_again()
+            self._directory.restore()
             return []
         if error.errno in _FULL:  # there is less room than `max_bytes`, or others need it
             gone = self._index.shrink(max(size, self._index.bytes // _SHARE_AT_ONCE))
@@ -250,19 +244,6 @@ class DiskCache:
         self._readers.run(self._mark, used)
 
     # --- at the start ------------------------------------------------------------------------
-
-    def _make_folders(self) -> None:
-        for folder in (self._tmp, *(self._root / folder for folder in _FOLDERS)):
-            folder.mkdir(parents=True, exist_ok=True)
-
-    def _own_again(self) -> None:
-        """Own the directory anew if its lock is not the one that is held."""
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat((self._directory / "lock").stat(), os.fstat(self._lock)):
-                return
-        lock = _own(self._directory)
-        os.close(self._lock)
-        self._lock = lock
 
     def _recover(self) -> None:
         """Find the entries of an earlier run, in the order of their last use."""
@@ -330,17 +311,6 @@ class DiskCache:
         for name in names:
             with contextlib.suppress(OSError):
                 os.unlink(self._path(name))  # noqa: PTH108
-
-
-def _own(directory: Path) -> int:
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        msg = f"{directory} belongs to another micropic process"
-        raise CacheDirectoryInUseError(msg) from None
-    return lock
 
 
 def _on_disk(size: int) -> int:
