@@ -13,7 +13,7 @@ KUSTOMIZE := $(BIN)/kustomize
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint hostile bench bench-distributed overload scale-demo lock docs gen warm wheel wheel-check clean
+.PHONY: help serve test lint hostile bench bench-distributed overload scale-demo lock docs site gen warm wheel wheel-check clean
 .PHONY: soak audit sbom
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
@@ -61,6 +61,10 @@ sbom: $(VENV)/development ## write the bill of materials of the image into dist/
 
 docs: $(VENV)/development ## write the tables in the documents anew from the code
 	$(BIN)/python scripts/readme_tables.py
+
+site: $(VENV)/development ## build the site of the documents into build/docs/site
+	$(BIN)/python scripts/site_pages.py
+	$(BIN)/zensical build --strict --config-file build/docs/zensical.toml
 
 gen: $(VENV)/development ## write the code of the protobuf messages anew
 	rm -rf src/micropic/v1
@@ -146,7 +150,7 @@ lock: $(VENV)/development ## renew the lock files
 	$(COMPILE) -o requirements/runtime.txt
 	$(COMPILE) $(EXTRAS) --constraint requirements/runtime.txt -o requirements/image.txt
 	$(COMPILE) $(EXTRAS) --extra faces --constraint requirements/image.txt -o requirements/faces.txt
-	$(COMPILE) $(EXTRAS) --group dev -o requirements/development.txt
+	$(COMPILE) $(EXTRAS) --extra faces --group dev -o requirements/development.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

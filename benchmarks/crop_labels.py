@@ -13,18 +13,20 @@ from benchmarks import packages
 from micropic.domain.model import Box, FocusPoint, Size
 from micropic.imaging.pixels import Pixels
 
-_LABELS = Path(__file__).with_name("crop_labels.toml")
+SETS = {1: "crop_labels.toml", 2: "crop_labels_2.toml"}
 _LONGER_SIDE = 640
 """Pixels of the pictures as every detector gets them: about what is decoded for a preview."""
-_FETCHERS = {"debian": packages.debian, "pypi": packages.pypi}
+_FETCHERS = {"debian": packages.debian, "npm": packages.npm, "pypi": packages.pypi}
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     """One picture's subject, in shares of its width and height."""
 
+    set: int
+    """Of SETS."""
     source: str
-    """`debian` or `pypi`."""
+    """`debian`, `npm` or `pypi`."""
     package: str
     path: str
     """Inside the package."""
@@ -67,16 +69,25 @@ class Label:
 def read_labels() -> tuple[list[Label], list[Label]]:
     """Give the half to tune on and the half to report.
 
-    They alternate in the order of the SHA-256 of the pictures' paths, so that nobody chooses.
+    They alternate in the order of the SHA-256 of the pictures' paths, so that nobody chooses:
+    within each set, since another order of the first would report what had been tuned on.
     """
-    labels = [
-        Label(source, package, path, FocusPoint(x, y), *box)
-        for source, found in tomllib.loads(_LABELS.read_text()).items()
+    tune, report = [], []
+    for number, name in SETS.items():
+        labels = _labels_in(number, Path(__file__).with_name(name))
+        labels.sort(key=lambda label: hashlib.sha256(label.path.encode()).digest())
+        tune += labels[::2]
+        report += labels[1::2]
+    return tune, report
+
+
+def _labels_in(number: int, file: Path) -> list[Label]:
+    return [
+        Label(number, source, package, path, FocusPoint(x, y), *box)
+        for source, found in tomllib.loads(file.read_text()).items()
         for package, pictures in found.items()
         for path, (x, y, *box) in pictures.items()
     ]
-    labels.sort(key=lambda label: hashlib.sha256(label.path.encode()).digest())
-    return labels[::2], labels[1::2]
 
 
 def _overlap(start: float, end: float, before: int, length: int, whole: int) -> float:

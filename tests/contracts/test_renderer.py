@@ -6,11 +6,14 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from PIL import Image
 
+import micropic
 from micropic.domain.errors import (
     BrokenImage,
     DeadlineExceeded,
@@ -20,6 +23,9 @@ from micropic.domain.errors import (
     TooManyPixels,
 )
 from micropic.domain.model import Anchor, Mode, Rendered, Size, Transform
+from micropic.imaging import engine
+from micropic.imaging.extras import has_faces
+from micropic.imaging.faces import find_faces
 from micropic.imaging.kinds import Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.ports import Renderer
@@ -219,6 +225,20 @@ async def test_a_render_that_takes_too_long_is_killed_and_its_slot_replaced() ->
         assert decoded(await render(slots, photo())).size == (60, 40)
         (second,) = slots._alive
         assert second.pid != first.pid
+
+
+@pytest.mark.skipif(not has_faces(), reason="no wheel of the extra for this machine")
+async def test_smart_looks_for_faces_unless_told_not_to() -> None:
+    """In the sandbox, too, from which the detector is loaded."""
+    astronaut = (Path(micropic.__file__).parent / "samples" / "astronaut.jpg").read_bytes()
+    transform = Transform(Mode.FILL, Size(400, 100), Anchor.SMART, 90)
+    for smart_faces in (True, False):
+        async with RenderSlots(1, SlotOptions(smart_faces=smart_faces)) as slots:
+            rendered = await slots.render(astronaut, transform, time.monotonic() + 30)
+        expected = engine.render(astronaut, transform, smart_faces=smart_faces)
+        assert rendered.body == expected.body
+        faces = find_faces(np.asarray(decoded(rendered)))
+        assert bool(faces) == smart_faces
 
 
 async def test_a_wait_for_a_slot_ends_with_the_deadline() -> None:

@@ -28,11 +28,19 @@ BROKEN = (422, "broken_image")
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Give a service that remembers no error, so that what it keeps is kept in its cache."""
-    shared = Service(
-        tmp_path_factory.mktemp("service"),
-        SOURCE_MAX_BYTES="1MiB",
-        CACHE_NEGATIVE_AGE="0",
+    yield from forgetful(tmp_path_factory, SOURCE_MAX_BYTES="1MiB")
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Give the same, with little time for drawings and much for the rest."""
+    yield from forgetful(
+        tmp_path_factory, RENDER_MAX_DRAWING_TIME="0.1", RENDER_SLOTS="1", PROXY_TIMEOUT="30"
     )
+
+
+def forgetful(folders: pytest.TempPathFactory, **settings: str) -> Iterator[Service]:
+    shared = Service(folders.mktemp("service"), CACHE_NEGATIVE_AGE="0", **settings)
     try:
         yield shared.start()
     finally:
@@ -190,6 +198,44 @@ def test_a_drawing_that_asks_for_the_absurd_is_drawn_without_it(
     service: Service, origin: Origin, inner: str
 ) -> None:
     assert shown(service, origin, drawing(inner)).size == (60, 40)
+
+
+def repeated(element: str, count: int, before: str = "") -> bytes:
+    """Give a drawing of the element `count` times, with a number for each `#`."""
+    return drawing(before + "".join(element.replace("#", str(n)) for n in range(count)))
+
+
+LINES = "".join(f"L{n * 37 % 64} {n * 29 % 48}" for n in range(20_000))
+MARKER = '<marker id="m" markerWidth="9" markerHeight="9"><circle r="3"/></marker>'
+MATRIX = f'<feConvolveMatrix order="20" kernelMatrix="{"1 " * 400}"/>'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        repeated('<rect x="#" width="9" height="9"/>', 100_000),
+        repeated("<g/>", 1_200_000),
+        repeated('<text y="9">#</text>', 20_000),
+        drawing(f"<text>{'hello ' * 400_000}</text>"),
+        drawing(f'<path d="M0 0{LINES}"/>'),
+        drawing(f'<path fill="none" stroke="red" d="M0 0{LINES}"/>'),
+        drawing(f'{MARKER}<path marker-mid="url(#m)" d="M0 0{LINES}"/>'),
+        drawing(f'<filter id="f">{MATRIX}</filter>' + FILTERED * 100),
+        drawing('<filter id="f"><feMorphology radius="20"/></filter>' + FILTERED * 100),
+        drawing(f"<style>{'g rect:not(.a) {fill: red}' * 3000}</style>{'<rect/>' * 3000}"),
+    ],
+    ids=["rects", "groups", "texts", "one text", "area", "line", "markers", "matrix", "morphology",
+         "style sheet"],
+)  # fmt: skip
+def test_a_drawing_that_takes_too_long_is_a_413(
+    impatient: Service, origin: Origin, body: bytes
+) -> None:
+    before = impatient.renderers()
+    source = origin.on("/bad", Reply(body))
+    assert impatient.get(f"/fill/60/40/{source}").error == (413, "too_complex")
+    good = origin.on("/good", Reply(SVG))
+    assert impatient.get(f"/fill/60/40/{good}").picture.size == (60, 40)
+    assert impatient.renderers() != before
 
 
 def test_a_huge_picture_in_a_drawing_is_a_413(service: Service, origin: Origin) -> None:

@@ -39,7 +39,7 @@ def test_a_header_that_lies_costs_no_process(
 @pytest.mark.parametrize("name", ["X-A", "X-Original-URL", "X_Forwarded_For", "Metadata_Flavor"])
 def test_a_request_whose_header_has_no_end_is_refused(service: Service, name: str) -> None:
     answer = service.get("/fill/30/20/sample:cat.jpg", {name: "a" * 100_000})
-    assert answer.status == 400
+    assert answer.error == (400, "bad_request")
     assert service.get("/fill/30/20/sample:cat.jpg", {name: "a" * 10_000}).status == 200
 
 

@@ -63,6 +63,14 @@ def test_head_is_get_without_the_body(service: Service, path: str) -> None:
     assert int(head.headers["Content-Length"]) == len(body.body)
 
 
+def test_a_head_has_no_parts(service: Service, path: str) -> None:
+    """RFC 9110, 14.2: a Range is for GET alone."""
+    length = len(service.get(path).body)
+    for value in ("bytes=10-19", "bytes=999999-"):
+        head = service.get(path, {"Range": value}, "HEAD")
+        assert (head.status, int(head.headers["Content-Length"])) == (200, length)
+
+
 def test_a_part_can_be_asked_for(service: Service, path: str) -> None:
     """RFC 9110, 14 and 15.3.7."""
     whole = service.get(path)

@@ -37,7 +37,8 @@ def test_the_id_of_a_request_is_in_the_log_of_whoever_had_to_do_with_it(
         (line,) = wait_until(lambda: requests(process))  # noqa: B023 # asked at once
         assert line["request_id"] == "owl-1"
     broken = cluster.get(f"/fill/40/30/{origin.on('/b', Reply(b'no picture'))}")
-    assert broken.problem["request_id"] == requests(cluster)[-1]["request_id"]
+    of_proxy = wait_until(lambda: requests(cluster)[1:])[0]
+    assert broken.problem["request_id"] == of_proxy["request_id"]
     line = wait_until(lambda: requests(cluster.workers[0])[1:])[0]
     assert (line["outcome"], line["request_id"]) == ("not_an_image", broken.problem["request_id"])
 

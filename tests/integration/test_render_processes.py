@@ -12,7 +12,7 @@ from functools import partial
 from tests.support.client import Answer
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
-from tests.support.service import StartService
+from tests.support.service import Service, StartService
 from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("MICROPIC_TEST_KILLS", "200"))
@@ -84,3 +84,11 @@ def _runs(pid: int) -> bool:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_render_processes_let_the_service_itself_go_first(service: Service) -> None:
+    def niceness(pid: int) -> int:
+        return os.getpriority(os.PRIO_PROCESS, pid)
+
+    assert len(service.renderers()) == 2
+    assert all(niceness(pid) > niceness(service.pid) for pid in service.renderers())

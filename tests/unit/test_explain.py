@@ -1,11 +1,17 @@
 """`explain=1` and `micropic render --explain`: the drawing shows what was chosen, and why."""
 
-import numpy as np
-import simplejpeg
+from pathlib import Path
 
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+
+import micropic
 from micropic.domain.model import Anchor, Box, Mode, Size, Transform
 from micropic.imaging.engine import render
 from micropic.imaging.explain import drawing, drawn
+from micropic.imaging.extras import has_faces
 
 
 def test_what_stands_out_is_lit_and_what_is_cut_off_is_dimmed() -> None:
@@ -39,6 +45,27 @@ def test_a_large_picture_is_drawn_smaller_with_the_frame_where_it_was() -> None:
     assert small.shape == (26, 1280, 3)
     framed = [tuple(small[13, x]) == (255, 220, 0) for x in (0, 639, 640, 1279)]
     assert framed == [False, False, True, True]
+
+
+def test_faces_are_framed_as_far_as_they_lie_in_the_picture() -> None:
+    pixels = np.full((40, 80, 3), 200, np.uint8)
+    framed = drawing(pixels, Box(40, 0, 40, 40), [Box(-5, 10, 15, 20)])
+    assert tuple(framed[20, 9]) == tuple(framed[10, 5]) == (90, 200, 255)
+    assert tuple(framed[20, 10]) != (90, 200, 255)
+
+
+@pytest.mark.skipif(not has_faces(), reason="no wheel of the extra for this machine")
+@pytest.mark.parametrize("gravity", [Anchor.SMART, Anchor.FACE, Anchor.CENTER])
+@pytest.mark.parametrize("smart_faces", [True, False])
+def test_those_faces_are_framed_that_had_a_say(gravity: Anchor, *, smart_faces: bool) -> None:
+    astronaut = Image.open(Path(micropic.__file__).parent / "samples" / "astronaut.jpg")
+    warm = np.array(astronaut.convert("RGB"))
+    warm[..., 2] = np.minimum(warm[..., 2], warm[..., 0])  # blue are the frames alone
+    transform = Transform(Mode.FILL, Size(300, 200), gravity, 95, explain=True)
+    made = render(simplejpeg.encode_jpeg(warm), transform, smart_faces=smart_faces).body
+    pixels = simplejpeg.decode_jpeg(made).astype(int)
+    blue = (pixels[..., 2] > pixels[..., 0] + 30).sum()
+    assert (blue > 200) == (gravity is Anchor.FACE or (gravity is Anchor.SMART and smart_faces))
 
 
 def test_a_box_as_thin_as_a_line_is_still_seen() -> None:

@@ -1,15 +1,39 @@
-"""What `g=face` keeps: the largest face and whoever fits beside it."""
+"""What `g=face` keeps, the largest face and whoever fits beside it, and `smart` with the extra."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import micropic
 from micropic.domain.model import Box, Size
 from micropic.imaging import faces
 from micropic.imaging.extras import has_faces
+from micropic.imaging.pixels import Pixels
 from micropic.imaging.saliency import place_salient
 
 PIXELS = np.random.default_rng(1).integers(0, 255, (300, 600, 3), np.uint8)
 LARGE, BESIDE, FAR = Box(400, 100, 90, 100), Box(300, 100, 60, 70), Box(10, 100, 60, 70)
+
+ASTRONAUTS_FACE = Box(185, 70, 75, 85)
+needs_extra = pytest.mark.skipif(not has_faces(), reason="no wheel of the extra for this machine")
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Pixels:
+    sample = Path(micropic.__file__).parent / "samples" / "astronaut.jpg"
+    pixels: Pixels = np.asarray(Image.open(sample).convert("RGB"))
+    return pixels
+
+
+def holds(box: Box, part: Box) -> bool:
+    return (
+        box.left <= part.left
+        and box.top <= part.top
+        and box.left + box.width >= part.left + part.width
+        and box.top + box.height >= part.top + part.height
+    )
 
 
 def find(monkeypatch: pytest.MonkeyPatch, *found: Box) -> None:
@@ -46,7 +70,66 @@ def test_without_the_extra_no_face_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert faces.find_faces(PIXELS) == []
 
 
-@pytest.mark.skipif(not has_faces(), reason="the extra micropic[faces] is not installed")
-@pytest.mark.parametrize(("width", "height"), [(600, 300), (20, 20), (1, 1), (900, 3)])
+@needs_extra
+@pytest.mark.parametrize(
+    ("width", "height"), [(600, 300), (20, 20), (1, 1), (900, 3), (3, 900), (97, 97)]
+)
 def test_a_picture_of_any_size_can_be_searched(width: int, height: int) -> None:
-    assert faces.find_faces(np.full((height, width, 3), 90, np.uint8)) == []
+    pixels = np.full((height, width, 3), 90, np.uint8)
+    assert faces.find_faces(pixels) == []
+    window = Size(max(1, width // 2), height)
+    assert faces.place_smart(pixels, window) == place_salient(pixels, window)
+
+
+@needs_extra
+def test_the_face_of_a_person_is_found_with_its_hair(astronaut: Pixels) -> None:
+    (head,) = faces.find_faces(astronaut)
+    assert holds(head, ASTRONAUTS_FACE)
+    assert head.width * head.height < 0.25 * astronaut.shape[0] * astronaut.shape[1]
+
+
+@needs_extra
+@pytest.mark.parametrize("shape", [(512, 128), (512, 320), (170, 512)])
+def test_smart_keeps_the_face(astronaut: Pixels, shape: tuple[int, int]) -> None:
+    assert holds(faces.place_smart(astronaut, Size(*shape)), ASTRONAUTS_FACE)
+
+
+@needs_extra
+def test_smart_keeps_a_face_wherever_it_is(astronaut: Pixels) -> None:
+    """Also where saliency alone would not cut: at the foot, under a subject that stands out."""
+    pixels = np.full((440, 220, 3), 120, np.uint8)
+    pixels[60:160, 60:160] = np.indices((100, 100)).sum(axis=0)[..., None] // 8 % 2 * 200
+    pixels[230:430, 10:210] = astronaut[20:220, 120:320]
+    window = Size(220, 180)
+    assert place_salient(pixels, window).top < 120
+    assert faces.place_smart(pixels, window).top > 200
+
+
+@needs_extra
+def test_smart_searches_grey_pictures_and_none_without_skin(
+    astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+
+    def detect(width: int, _height: int, _pixels: bytes) -> list[list[int]]:
+        searched.append(width)
+        return []
+
+    monkeypatch.setattr(faces, "_detector", lambda: detect)
+    green = np.full((300, 600, 3), (60, 140, 70), np.uint8)
+    faces.place_smart(green, Size(200, 300))
+    assert not searched
+    grey = np.repeat(astronaut.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    faces.place_smart(grey, Size(200, 512))
+    assert len(searched) == 1
+    faces.place_smart(astronaut, Size(200, 512))
+    assert len(searched) == 2
+
+
+def test_without_the_extra_smart_is_saliency(
+    astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faces, "has_faces", lambda: False)
+    monkeypatch.delattr(faces, "_detector")
+    window = Size(512, 128)
+    assert faces.place_smart(astronaut, window) == place_salient(astronaut, window)

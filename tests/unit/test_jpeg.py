@@ -193,6 +193,22 @@ def test_12_bits_and_lossless_are_refused_by_name() -> None:
         probe(bytes(data), Limits())
 
 
+@pytest.mark.parametrize(
+    ("minimum", "shape"), [((21, 10), (10, 21)), ((21, 11), (11, 21)), ((84, 42), (42, 84))]
+)
+def test_a_row_that_lies_partly_outside_of_the_picture_is_left_out(
+    minimum: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    """At 2/8 it has 10.5 rows."""
+    assert decode(photo(84, 42), minimum).shape[:2] == shape
+    assert decode(photo(42, 84), minimum[::-1]).shape[:2] == shape[::-1]
+    turned = Image.open(io.BytesIO(photo(42, 84)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = encode(turned, "JPEG", exif=exif)
+    assert decode(sideways, minimum).shape[:2] == shape
+
+
 # --- progressive -------------------------------------------------------------------------------
 
 

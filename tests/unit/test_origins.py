@@ -9,7 +9,7 @@ import pytest
 
 from micropic.adapters.address_guard import AddressRefused
 from micropic.adapters.origins import Origins
-from micropic.domain.errors import OriginFailed
+from micropic.domain.errors import OriginFailed, Overloaded
 from micropic.domain.urls import parse_source
 
 PATIENCE = 2.0
@@ -93,6 +93,31 @@ async def test_a_try_that_fails_lets_the_pause_begin_anew(origins: Origins, cloc
     await fail(origins, no_connection())
     with pytest.raises(OriginFailed):
         await answer(origins)
+
+
+async def test_it_is_told_how_many_are_left_alone(origins: Origins) -> None:
+    await fail(origins, no_connection(), 4)
+    assert origins.left_alone == 0
+    await fail(origins, no_connection())
+    assert origins.left_alone == 1
+
+
+async def test_only_so_many_wait_for_one_origin(origins: Origins) -> None:
+    leave = asyncio.Event()
+
+    async def stay() -> None:
+        async with origins.visit(A):
+            await leave.wait()
+
+    there = [asyncio.create_task(stay()) for _ in range(8)]  # two at a time, and six who wait
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await answer(origins)
+    async with origins.visit(B):
+        pass
+    leave.set()
+    await asyncio.gather(*there)
+    await answer(origins)
 
 
 async def test_an_answer_between_faults_makes_all_good(origins: Origins) -> None:

@@ -26,6 +26,7 @@ _STATUS = {
     "broken_image": 422,
     "render_crashed": 422,
     "too_much_memory": 413,
+    "too_complex": 413,
     "render_timeout": 504,
     "quarantined": 422,
     "too_many_requests": 429,

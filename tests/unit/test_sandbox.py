@@ -105,9 +105,10 @@ def test_what_has_nothing_to_do_with_pictures_fails(act: str) -> None:
 def test_what_renders_still_can() -> None:
     """Threads start, files of Python's own and fonts can be read, memory and clocks are there."""
     run = confined("""
-threads = [threading.Thread(target=print, args=("thread",)) for _ in range(3)]
+threads = [threading.Thread(target=sys.stdout.write, args=("thread\\n",)) for _ in range(3)]
 [each.start() for each in threads]
 [each.join() for each in threads]
+sys.stdout.flush()
 import colorsys, json.tool, random
 random.SystemRandom().random(), bytes(10_000_000)
 libc.abort()

@@ -200,12 +200,13 @@ def test_a_backlog_learns_from_answers_how_long_one_more_would_wait() -> None:
     enter(backlog, 1)  # behind 250 who wait 0.01 s each
     with pytest.raises(Overloaded):
         enter(backlog, 1)
-    for _ in range(240):
+    for _ in range(225):
         backlog.left()
     backlog.answered(0.0, 20, 0.2, 0.02)
     with pytest.raises(Overloaded):
         enter(backlog, 1)
-    backlog.left()
+    for _ in range(2):
+        backlog.left()
     enter(backlog, 1)
 
 
@@ -214,10 +215,13 @@ def test_a_backlog_that_is_waited_for_no_more_takes_bursts_again() -> None:
     enter(backlog, 251)
     with pytest.raises(Overloaded):
         enter(backlog, 1)
-    for _ in range(200):
+    for _ in range(500):
+        backlog.answered(0.1, 10, 0.0, 0.02)
+    for _ in range(500):
+        backlog.answered(0.4, 10, 0.1, 0.02)
+    for _ in range(51):
         backlog.left()
-    backlog.answered(0.1, 1, 0.0, 0.02)
-    enter(backlog, 1, now=0.3)
+    assert enter(backlog, 50, now=0.5) == list(range(200, 250))
 
 
 def test_a_backlog_of_long_work_is_as_long_as_the_work_at_least() -> None:

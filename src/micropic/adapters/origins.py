@@ -23,6 +23,8 @@ _FAULTS = 5
 """In a row, after which an origin counts as dead."""
 _PAUSE = 5.0
 """Seconds for which it is left alone then; after that one visit tries whether it lives again."""
+_WAITING = 3
+"""How many wait at most for each that may be there: else one origin would hold up all fetches."""
 _MOST = 1000
 """Origins that are remembered for their faults."""
 
@@ -57,7 +59,7 @@ class Visit:
 
 
 class Origins:
-    """Has at most `limit` requests at one origin at a time; as many others wait for their turn.
+    """Has at most `limit` requests at one origin at a time; three times as many wait for a turn.
 
     Origins are told apart by scheme, host and port. Those that neither have a visitor nor had a
     fault of late are forgotten. Times are in seconds.
@@ -93,7 +95,7 @@ class Origins:
         try:
             if origin.breaker.pause_left:
                 raise _dead(url, origin.breaker)
-            if origin.visitors > 2 * self._limit:
+            if origin.visitors > self._limit * (1 + _WAITING):
                 msg = f"Too much is asked of {url.authority} at once; try again in a moment."
                 raise Overloaded(msg)
             async with origin.turns:

@@ -17,6 +17,7 @@ MicropicError
 ├── BrokenImage           a picture that is damaged or lacks data
 ├── RenderCrashed         the render process died
 ├── TooMuchMemory         the render ran out of memory
+├── TooComplex            a drawing that takes too much time to draw
 ├── RenderTimeout         the render took too long
 ├── Quarantined           the picture has crashed or hung the renderer too often
 ├── TooManyRequests       one client asks for more than it may
@@ -161,6 +162,12 @@ class TooMuchMemory(MicropicError):
     """The render needed more memory than `render.max_memory`."""
 
     code = "too_much_memory"
+
+
+class TooComplex(MicropicError):
+    """The SVG took more CPU time to draw than `render.max_drawing_time`."""
+
+    code = "too_complex"
 
 
 class RenderTimeout(MicropicError):

@@ -1,6 +1,6 @@
 """How long what is kept may be answered with, by what its origin said (RFC 9111, RFC 5861).
 
-May it be kept, and for how long is it fresh (`is_storable`, `lifetime`)?
+May it be kept, and for how long is it fresh?
 
 | the origin said | kept | fresh for | section |
 |---|---|---|---|
@@ -12,9 +12,9 @@ May it be kept, and for how long is it fresh (`is_storable`, `lifetime`)?
 | `Expires` | yes | from `Date` until then, less `Age` | 9111, 5.3 |
 | nothing | yes | the most that is allowed, a day by default | 9111, 4.2.2 |
 
-All within `Policy.min_age` and `Policy.max_age`.
+All within `cache.min_age` and `cache.max_age`.
 
-What may be done with it once it is stale (`windows`)?
+What may be done with it once it is stale?
 
 | the origin said | while it is revalidated | if the origin fails | section |
 |---|---|---|---|
@@ -23,7 +23,7 @@ What may be done with it once it is stale (`windows`)?
 | `stale-while-revalidate=N` | for N | | 5861, 3 |
 | `stale-if-error=N` | | for N | 5861, 4 |
 | `s-maxage` and neither of these | not used | not used | 9111, 5.2.2.10 |
-| nothing of all this | as the policy says | as the policy says | 9111, 4.2.4 |
+| nothing of all this | `cache.stale_while_revalidate` | `cache.stale_if_error` | 9111, 4.2.4 |
 
 All times are in seconds.
 """

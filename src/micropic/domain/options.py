@@ -27,6 +27,10 @@ from micropic.domain.model import (
     Transform,
 )
 
+_COORDINATE = r"([01]|[01]?\.[0-9]{1,9}|[01]\.)"
+_POINT = f"{_COORDINATE}:{_COORDINATE}"
+_COLOUR = "[0-9a-fA-F]{3}|[0-9a-fA-F]{6}"
+
 Values = Mapping[str, Any]
 """The options of one address, by their keys, read but not yet applied."""
 
@@ -57,6 +61,25 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the value of an option."""
+
+    parse: Callable[[str], Any]
+    """Raises ValueError."""
+    schema: Mapping[str, Any]
+    """What it takes, as JSON Schema (2020-12)."""
+
+    def __call__(self, value: str) -> Any:
+        """Give what a value means.
+
+        Raises:
+            ValueError: it is none.
+
+        """
+        return self.parse(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """One key of the options segment."""
 
@@ -64,8 +87,7 @@ class Option:
     expected: str
     """What its value must be; ends the sentence of the error."""
     default: str
-    read: Callable[[str], Any]
-    """Raises ValueError."""
+    read: Reader
 
 
 def read(segment: bytes) -> Values:
@@ -216,34 +238,34 @@ def _quality(values: Values, formats: Formats, defaults: Defaults) -> int:
 # --- values, as they are read and written ----------------------------------------------------
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def _whole(least: int, most: int) -> Reader:
     def parse(value: str) -> int:
         if not re.fullmatch(r"[0-9]{1,11}", value, re.ASCII) or not least <= int(value) <= most:
             raise ValueError
         return int(value)
 
-    return parse
+    return Reader(parse, {"type": "integer", "minimum": least, "maximum": most})
 
 
-def _decimal(least: float, most: float) -> Callable[[str], float]:
+def _decimal(least: float, most: float) -> Reader:
     def parse(value: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,9})?", value, re.ASCII):
+        if not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,20})?", value, re.ASCII):
             raise ValueError
         number = round(float(value), 2)  # a normal form wants an end to the places
         if not least <= number <= most:
             raise ValueError
         return number
 
-    return parse
+    return Reader(parse, {"type": "number", "minimum": least, "maximum": most})
 
 
-def _one_of(meanings: Mapping[str, Any]) -> Callable[[str], Any]:
+def _one_of(meanings: Mapping[str, Any]) -> Reader:
     def parse(value: str) -> Any:
         if value not in meanings:
             raise ValueError
         return meanings[value]
 
-    return parse
+    return Reader(parse, {"enum": [*meanings]})
 
 
 def _read_formats(value: str) -> Formats | str:
@@ -264,8 +286,7 @@ def _written_formats(formats: Formats) -> str:
 def _read_gravity(value: str) -> Gravity:
     if value in {anchor.value for anchor in Anchor}:
         return Anchor(value)
-    coordinate = r"([01]|[01]?\.[0-9]{1,9}|[01]\.)"
-    match = re.fullmatch(f"{coordinate}:{coordinate}", value)
+    match = re.fullmatch(_POINT, value)
     if match is None:
         raise ValueError
     # Four places are a pixel in the largest picture; a normal form wants an end to them.
@@ -280,12 +301,17 @@ def _written_gravity(gravity: Gravity) -> str:
 
 
 def _read_colour(value: str) -> Colour:
-    if not re.fullmatch(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", value):
+    if not re.fullmatch(_COLOUR, value):
         raise ValueError
     digits = value if len(value) == 6 else "".join(2 * digit for digit in value)  # noqa: PLR2004
     return Colour(*bytes.fromhex(digits))
 
 
+def _pattern(expression: str) -> dict[str, str]:
+    return {"type": "string", "pattern": f"^(?:{expression})$"}
+
+
+_STILL_NAMES = "|".join(_STILL)
 _ANCHORS = ", ".join(anchor.value for anchor in Anchor)
 _ON_OFF = {"0": False, "1": True}
 
@@ -296,13 +322,16 @@ OPTIONS = {
         "jpeg, png, webp, avif, auto (the best that Accept takes), "
         "or one for opaque and one for transparent pictures such as jpeg+png",
         "`jpeg+webp` if Accept names WebP, else `jpeg+png`",
-        _read_formats,
+        Reader(
+            _read_formats,
+            _pattern(rf"{AUTO}|(?:{_STILL_NAMES})(?:\+(?:{_STILL_NAMES}))?"),
+        ),
     ),
     "g": Option(
         "gravity",
         f"one of {_ANCHORS}, or a focus point from 0:0 to 1:1 such as 0.3:0.7",
         "`smart`",
-        _read_gravity,
+        Reader(_read_gravity, _pattern(f"{'|'.join(Anchor)}|{_POINT}")),
     ),
     "dpr": Option(
         "device pixel ratio", "a number from 1 to 4, which multiplies the size", "`1`",
@@ -327,7 +356,7 @@ OPTIONS = {
     ),
     "bg": Option(
         "background under what is transparent", "a colour as 3 or 6 hexadecimal digits",
-        "white, where the format is JPEG", _read_colour,
+        "white, where the format is JPEG", Reader(_read_colour, _pattern(_COLOUR)),
     ),
     "blur": Option(
         "blur", "a number of pixels (sigma) from 0.3 to 100", "none", _decimal(0.3, 100)
@@ -342,7 +371,7 @@ OPTIONS = {
     ),
     "exp": Option(
         "expiry", "a time in whole seconds of the Unix epoch, after which the answer is a 403",
-        "none", _whole(0, 10**11),
+        "none", _whole(0, 10**11 - 1),
     ),
     "explain": Option(
         "drawing of how the cut was chosen, where proxy.playground is on",

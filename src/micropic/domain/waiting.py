@@ -13,7 +13,11 @@ from contextlib import contextmanager
 from micropic.domain.errors import Overloaded
 
 _SHORT = 25
-"""By how much the longest wait is divided while more is asked for than can be done."""
+_SHORT_AFAR = 10
+"""By how much the longest wait is divided while more is asked for than can be done.
+
+By less where the work is done by others: what is known of waits has the way to them in it.
+"""
 _LONGEST_RETRY = 30
 """Seconds; nobody is sent away for longer, whatever has gathered."""
 _WEIGHT = 0.05
@@ -32,9 +36,9 @@ class Door:
     Who is refused is told to come again when it would be its turn if all who were refused came.
     """
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, most: float, short: float = _SHORT) -> None:
         self._most = most
-        self.least = most / _SHORT
+        self.least = most / short
         """For how long one may wait in any case."""
         self._is_short = False
         self._refused_at = -math.inf
@@ -187,7 +191,7 @@ class Backlog:
     def __init__(self, longest_wait: float) -> None:
         self.inside = 0
         """How many are not answered yet."""
-        self.door = Door(longest_wait)
+        self.door = Door(longest_wait, _SHORT_AFAR)
         self._waited, self._ahead = Mean(0.0), Mean(0.0)
         self._work = Mean()
 
@@ -214,7 +218,7 @@ class Backlog:
             self._ahead.add(ahead)
         if worked is not None:
             self._work.add(worked)
-        self.door.seen(now, waiting=waited >= self.door.least / 4)
+        self.door.seen(now, waiting=self._waited.value >= self.door.least / 4)
 
 
 class Room:

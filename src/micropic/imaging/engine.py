@@ -17,12 +17,12 @@ from micropic.domain.model import (
     Size,
     Transform,
 )
-from micropic.imaging import jpeg, pixels, vips
+from micropic.imaging import drawing_time, jpeg, pixels, vips
 from micropic.imaging.encoders import encode
 from micropic.imaging.explain import drawing
-from micropic.imaging.faces import place_faces
+from micropic.imaging.faces import find_faces, glimpse_faces, place_faces, place_smart
 from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import Kind, Limits, no_memory
+from micropic.imaging.kinds import SNIFFED, Kind, Limits, is_drawing, no_memory
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.probe import Picture, probe, unwrapped
 from micropic.imaging.saliency import place_salient
@@ -50,24 +50,34 @@ class Prepared(NamedTuple):
     """The size of the answer."""
 
 
-def render(data: bytes | memoryview, transform: Transform, limits: Limits | None = None) -> Encoded:
-    """Render one preview.
+def render(
+    data: bytes | memoryview,
+    transform: Transform,
+    limits: Limits | None = None,
+    *,
+    smart_faces: bool = True,
+) -> Encoded:
+    """Render one preview; `smart_faces` lets `smart` look for faces, where the extra is installed.
 
     Raises:
         NotAnImage, BrokenImage, TooManyPixels, TooMuchMemory: by what is wrong with `data`.
 
     """
     try:
-        return _render(data, transform, limits or Limits())
+        return _render(data, transform, limits or Limits(), smart_faces=smart_faces)
     except MemoryError as error:
         raise no_memory() from error
 
 
-def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> Encoded:
+def _render(
+    data: bytes | memoryview, transform: Transform, limits: Limits, *, smart_faces: bool
+) -> Encoded:
     picture, frames, output = prepare(data, transform, limits)
-    window = place(frames.first, output, transform)
+    window = place(frames.first, output, transform, smart_faces=smart_faces)
     if transform.explain:
-        frames = Frames((drawing(opaque(frames.first, transform), window),))
+        shown = opaque(frames.first, transform)
+        seen = _faces(shown, transform, smart_faces=smart_faces)
+        frames = Frames((drawing(shown, window, seen),))
     else:
         frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
     wanted = _format(frames, transform)
@@ -79,6 +89,12 @@ def _render(data: bytes | memoryview, transform: Transform, limits: Limits) -> E
 
 def prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:
     """Decode, set upright and trim: all that comes before the cut is chosen."""
+    seconds = limits.drawing_time if is_drawing(bytes(data[:SNIFFED])) else 0
+    with drawing_time.bounded(seconds):
+        return _prepare(data, transform, limits)
+
+
+def _prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:
     data = unwrapped(data)
     picture = probe(data, limits)
     picture = replace(picture, orientation=geometry.turned(picture.orientation, transform.turn))
@@ -118,7 +134,7 @@ def _in_source(box: Box, decoded: Pixels, source: Size) -> Size:
     )
 
 
-def place(decoded: Pixels, output: Size, transform: Transform) -> Box:
+def place(decoded: Pixels, output: Size, transform: Transform, *, smart_faces: bool = True) -> Box:
     """Choose the part of the decoded picture that the answer shows."""
     size, gravity = pixels.size_of(decoded), transform.gravity
     if transform.mode is Mode.FIT:
@@ -127,10 +143,20 @@ def place(decoded: Pixels, output: Size, transform: Transform) -> Box:
     if isinstance(gravity, FocusPoint):
         return geometry.place_around(size, window, gravity)
     if gravity is Anchor.SMART:
-        return place_salient(opaque(decoded, transform), window)
+        smart = place_smart if smart_faces else place_salient
+        return smart(opaque(decoded, transform), window)
     if gravity is Anchor.FACE:
         return place_faces(opaque(decoded, transform), window)
     return geometry.place_aligned(size, window, geometry.ALIGNMENT[gravity])
+
+
+def _faces(shown: Pixels, transform: Transform, *, smart_faces: bool) -> list[Box]:
+    """Give the faces that had a say in where to cut."""
+    if transform.mode is Mode.FIT:
+        return []
+    if transform.gravity is Anchor.FACE:
+        return find_faces(shown)
+    return glimpse_faces(shown) if transform.gravity is Anchor.SMART and smart_faces else []
 
 
 def opaque(decoded: Pixels, transform: Transform) -> Pixels:

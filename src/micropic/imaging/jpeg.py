@@ -14,7 +14,7 @@ from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging import icc, jpeg_header, progressive
 from micropic.imaging.jpeg_header import Header
-from micropic.imaging.kinds import Kind
+from micropic.imaging.kinds import Kind, no_memory
 from micropic.imaging.pixels import Pixels, by_profile, upright
 from micropic.imaging.probe import Picture, broken, load
 
@@ -34,6 +34,8 @@ data of an interval whose own marker is lost.
 """
 _NO_END = re.compile(r"[Pp]remature end of JPEG")
 """What libjpeg (`file`) and libvips (`image`) say if data is missing, or the end marker alone."""
+_NO_MEMORY = "Insufficient memory"
+"""What libjpeg says, as of damage (jerror.h, JERR_OUT_OF_MEMORY)."""
 _ONLY_AT_END = "extraneous bytes before marker 0xd9"
 _END = re.compile(rb"\xff\xd9")
 _EIGHTHS = range(1, 9)
@@ -48,6 +50,7 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
 
     Raises:
         BrokenImage: the data is damaged or incomplete.
+        TooMuchMemory: it took more than the process may have.
 
     """
     assert picture.jpeg is not None, "a JPEG's picture comes from its header"  # noqa: S101
@@ -59,7 +62,10 @@ def decode(data: bytes | memoryview, picture: Picture, minimum: Size) -> Pixels:
     try:
         pixels = _read(progressive.shown(data, picture.jpeg, scale), picture.jpeg, size)
     except ValueError as error:
+        if _NO_MEMORY in str(error):
+            raise no_memory() from error
         pixels = _second_look(data, picture.jpeg, size, error)
+    pixels = _within(pixels, picture.stored, scale, stored)
     return upright(_to_rgb(pixels, picture), picture.orientation)
 
 
@@ -75,6 +81,18 @@ def least_scale(stored: Size, minimum: Size) -> int:
 def scaled(stored: Size, scale: int) -> Size:
     """Give the size of a picture at a scale in eighths."""
     return Size(-(-stored.width * scale // 8), -(-stored.height * scale // 8))
+
+
+def _within(pixels: Pixels, stored: Size, scale: int, minimum: Size) -> Pixels:
+    """Leave out a last row and column that lie partly outside of the picture, if it can do without.
+
+    What libjpeg makes up there is the lesser harm: such a row counts as much as a whole one, so
+    the picture would be stretched by up to a pixel.
+    """
+    if pixels.shape[:2] != scaled(stored, scale)[::-1]:
+        return pixels
+    height = max(stored.height * scale // 8, minimum.height)
+    return pixels[:height, : max(stored.width * scale // 8, minimum.width)]
 
 
 def _second_look(

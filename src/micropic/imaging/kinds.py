@@ -43,6 +43,8 @@ class Limits:
     """In an AVIF picture, which takes 50 bytes of memory a pixel (docs/engine.md)."""
     frames: int = 100
     """Of an animation; what comes after them is left out."""
+    drawing_time: float = 0.0
+    """Seconds of CPU time for an SVG, beyond which the process ends (`drawing_time`); 0: any."""
 
     def pixels_of(self, kind: Kind) -> int:
         """Give how many pixels a picture of this kind may have."""
@@ -52,6 +54,8 @@ class Limits:
 _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE
 )
+SNIFFED = 4096
+"""Bytes at the beginning by which a kind is told."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ICO_SIGNATURE = b"\x00\x00\x01\x00"
 
@@ -82,8 +86,13 @@ _OTHERS: list[tuple[re.Pattern[bytes], str]] = [
 ]
 
 
+def is_drawing(head: bytes) -> bool:
+    """Tell an SVG by its first bytes."""
+    return bool(_SVG.match(head)) and b"<svg" in head
+
+
 def sniff(head: bytes) -> Kind:
-    """Tell the kind by the first bytes (at most 4 KiB of them are looked at).
+    """Tell the kind by the first bytes (`SNIFFED` of them).
 
     Raises:
         NotAnImage: it is none that is decoded.
@@ -96,7 +105,7 @@ def sniff(head: bytes) -> Kind:
         return Kind.WEBP
     if head[4:8] == b"ftyp" and re.search(rb"avi[fs]", head[8:64]):
         return Kind.AVIF
-    if _SVG.match(head) and b"<svg" in head:
+    if is_drawing(head):
         return Kind.SVG
     found = next(
         (name for pattern, name in _OTHERS if pattern.match(head)), "data of no known kind"

@@ -14,7 +14,7 @@ from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
 from micropic.imaging import icc, ico, jpeg_header, svg
-from micropic.imaging.kinds import ICO_SIGNATURE, Kind, Limits, no_memory, sniff
+from micropic.imaging.kinds import ICO_SIGNATURE, SNIFFED, Kind, Limits, no_memory, sniff
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def probe(data: bytes | memoryview, limits: Limits, depth: int = 0) -> Picture:
         TooMuchMemory: not even the header could be read with what there is.
 
     """
-    kind = sniff(bytes(data[:4096]))
+    kind = sniff(bytes(data[:SNIFFED]))
     picture = _PROBES.get(kind, _probe_vips)(kind, data)
     width, height = picture.stored
     allowed = limits.pixels_of(kind)
@@ -114,7 +114,7 @@ def _check_drawing(data: bytes | memoryview, limits: Limits, depth: int) -> None
         except NotAnImage:
             continue  # it is not shown, as in browsers
         except BrokenImage:
-            if sniff(inner[:4096]) is Kind.SVG:
+            if sniff(inner[:SNIFFED]) is Kind.SVG:
                 raise
             continue
         left -= size.width * size.height

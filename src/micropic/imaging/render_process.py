@@ -13,7 +13,8 @@ process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview,
 
 The source lies in the memory file from its beginning; the preview takes its place there. End
 of file on the socket means that the process died. Some libraries end it when they get no memory:
-GLib, librsvg and OpenBLAS do. What they wrote before tells that from a crash.
+GLib, librsvg and OpenBLAS do; and `drawing_time` does over an SVG that takes too long. What was
+written before tells these from a crash.
 """
 
 from __future__ import annotations
@@ -25,18 +26,23 @@ import re
 import socket
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, cast
+
+import orjson
 
 from micropic.domain import urls
 from micropic.domain.errors import (
     MicropicError,
     RenderCrashed,
     RenderTimeout,
+    TooComplex,
     TooMuchMemory,
     from_wire,
 )
 from micropic.domain.model import Transform
 from micropic.imaging import memory_file
+from micropic.imaging.drawing_time import LAST_WORDS
 from micropic.imaging.kinds import Limits, no_memory
 
 _KEPT_BODY = 4 * 1024 * 1024
@@ -47,18 +53,27 @@ _SAID = 4096
 """Bytes of what a process wrote over a picture that are read if it died: the last ones."""
 _OUT_OF_MEMORY = re.compile(
     r"failed to allocate|memory allocation|AllocError|bad_alloc|out of memory|MemoryError"
-    r"|Cannot allocate memory|unable to write to memory",
+    r"|Cannot allocate memory|unable to write to memory|Insufficient memory"
+    r"|can't start new thread",
     re.IGNORECASE,
 )
-"""What GLib, Rust, OpenBLAS, C++, libvips and Python say when they get none."""
+"""What GLib, Rust, OpenBLAS, C++, libvips, libjpeg and Python say when they get none."""
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "PYTHON", "OPENBLAS_",
                 "COVERAGE_", "VIRTUAL_ENV")  # fmt: skip
 """What a render process sees of the environment, by prefix: no secret of the service's."""
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1"}
+ONE_THREAD = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "VIPS_CONCURRENCY": "1",
+    "MALLOC_ARENA_MAX": "1",
+}
 """There are as many processes as can be of use: none is to have threads of its own."""
 _NO_SCRATCH = {"VIPS_DISC_THRESHOLD": "1000g"}
 """Else libvips writes what takes more than 100 MB to a file, which it may not."""
+
+_written = lru_cache(urls.build_transform)
+"""Sites ask for few sizes, and each of them often."""
 
 _Reply = tuple[dict[str, Any], bytes]
 """A line from a process, and the preview that it speaks of (empty if it speaks of none)."""
@@ -85,7 +100,9 @@ class RenderProcess(asyncio.Protocol):
         """Once it is gone: its last words."""
 
     @classmethod
-    async def start(cls, max_memory: int, limits: Limits, *, sandbox: bool = True) -> RenderProcess:
+    async def start(
+        cls, max_memory: int, limits: Limits, *, sandbox: bool = True, smart_faces: bool = True
+    ) -> RenderProcess:
         """Start a process and wait until it takes pictures; `max_memory` in bytes.
 
         Raises:
@@ -98,7 +115,12 @@ class RenderProcess(asyncio.Protocol):
         words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
         process = cls(body, words)
         try:
-            options = {"max_memory": max_memory, "limits": asdict(limits), "sandbox": sandbox}
+            options = {
+                "max_memory": max_memory,
+                "limits": asdict(limits),
+                "sandbox": sandbox,
+                "smart_faces": smart_faces,
+            }
             arguments = (theirs.fileno(), body, json.dumps(options))
             process._process = await asyncio.create_subprocess_exec(  # its own class
                 sys.executable,
@@ -146,11 +168,11 @@ class RenderProcess(asyncio.Protocol):
         self._used = len(body)
         memory_file.write(self._body, body)
         request = {
-            "transform": urls.build_transform(transform),
+            "transform": _written(transform),
             "length": len(body),
             "seconds": seconds,
         }
-        self._transport.write(json.dumps(request).encode() + b"\n")
+        self._transport.write(orjson.dumps(request) + b"\n")
 
     async def receive(self, timeout: float) -> tuple[str, bytes]:
         """Give the preview's media type and bytes; kill the process if that takes too long."""
@@ -193,7 +215,7 @@ class RenderProcess(asyncio.Protocol):
         if self._received.endswith(b"\n"):
             line, self._received = self._received, bytearray()
             try:
-                self._reply.set_result(self._take(json.loads(line)))
+                self._reply.set_result(self._take(orjson.loads(line)))
             except (asyncio.InvalidStateError, ValueError, TypeError, OSError, MemoryError):
                 self.kill()  # it speaks out of turn, or nonsense: it is not to be trusted
 
@@ -222,6 +244,8 @@ class RenderProcess(asyncio.Protocol):
 
 def _end(said: str) -> MicropicError:
     """Give the error for the end of a process, by its last words."""
+    if LAST_WORDS in said:
+        return TooComplex("Drawing the SVG takes more time than render.max_drawing_time allows.")
     if _OUT_OF_MEMORY.search(said):
         return no_memory()
     return RenderCrashed("The renderer crashed over this picture, which may be damaged.")

@@ -15,6 +15,7 @@ has what each one gives, and what else was tried.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -30,18 +31,22 @@ Map = npt.NDArray[np.float32]
 _SIDE = 64
 _BORDER = 0.08
 """The share of each side that counts as border."""
-_CENTRE = FocusPoint(0.5, 0.45)
-"""The middle, for the eye: heads stand above a picture's half height."""
-_SIGMA = FocusPoint(0.26, 0.2)
+_CENTRE = FocusPoint(0.5, 0.38)
+"""The middle of a square picture, for the eye: heads stand above the half height."""
+_LOWER = 0.06
+"""How much lower the middle of a picture is that is e times as wide as it is high."""
+_SIGMA = FocusPoint(0.22, 0.2)
 """How wide the middle is, as shares of the width and the height."""
+_CONTRAST = 1.25
+"""The power of colour and detail against that of the place."""
 _NEAR, _AROUND = 2.0, 4.0
 """How far colour and detail are blurred: sigma, in cells of the grid."""
 _FLOOR = 0.1
 """What a factor of the product is at least, in units of its mean: none may veto the others."""
 
 
-def place_salient(pixels: Pixels, window: Size) -> Box:
-    """Place the window over the part that stands out most."""
+def place_salient(pixels: Pixels, window: Size, shown: Box | None = None) -> Box:
+    """Place the window over the part that stands out most of where it shows `shown`, if given."""
     picture = size_of(pixels)
     if picture == window:
         return Box(0, 0, *window)
@@ -49,7 +54,8 @@ def place_salient(pixels: Pixels, window: Size) -> Box:
     # A window of the largest size that fits has room to move along one side alone.
     along_x = picture.width - window.width >= picture.height - window.height
     share = window.width / picture.width if along_x else window.height / picture.height
-    best = _best_position(salient.sum(axis=0 if along_x else 1), share)
+    profile = salient.sum(axis=0 if along_x else 1)
+    best = _best_position(profile, share, shown and _span(shown, picture, along_x=along_x))
     middle = ALIGNMENT[Anchor.CENTER]
     alignment = FocusPoint(best, middle.y) if along_x else FocusPoint(middle.x, best)
     return place_aligned(picture, window, alignment)
@@ -60,7 +66,7 @@ def saliency(pixels: Pixels) -> Map:
     colour = _sampled(pixels)
     unusual = _blurred(_distance_from_border(colour), _NEAR)
     detail = _blurred(_detail(colour.mean(axis=2)), _AROUND)
-    salient: Map = _factor(unusual) * _factor(detail) * _pull(*detail.shape)
+    salient: Map = (_factor(unusual) * _factor(detail)) ** _CONTRAST * _pull(*detail.shape)
     return salient
 
 
@@ -124,9 +130,8 @@ def _factor(evidence: Map) -> Map:
 
 @lru_cache(maxsize=256)
 def _pull(height: int, width: int) -> Map:
-    pull: Map = np.outer(
-        _towards(_CENTRE.y, _SIGMA.y, height), _towards(_CENTRE.x, _SIGMA.x, width)
-    )
+    middle = _CENTRE.y + _LOWER * math.log(width / height)
+    pull: Map = np.outer(_towards(middle, _SIGMA.y, height), _towards(_CENTRE.x, _SIGMA.x, width))
     return pull
 
 
@@ -136,10 +141,20 @@ def _towards(centre: float, sigma: float, length: int) -> npt.NDArray[np.float32
     return pull
 
 
-def _best_position(profile: npt.NDArray[np.float32], share: float) -> float:
+def _span(box: Box, picture: Size, *, along_x: bool) -> tuple[float, float]:
+    """Give where the box starts and ends, as shares of the picture."""
+    if along_x:
+        return box.left / picture.width, (box.left + box.width) / picture.width
+    return box.top / picture.height, (box.top + box.height) / picture.height
+
+
+def _best_position(
+    profile: npt.NDArray[np.float32], share: float, span: tuple[float, float] | None
+) -> float:
     """Give where a window of `share` of the length holds the most, as an alignment 0 to 1.
 
-    Among equals the one nearest to the middle.
+    Only those count that miss the least of the span, if one is given. Among equals the one
+    nearest to the middle.
     """
     length = len(profile)
     window = max(1, min(length, round(length * share)))
@@ -147,7 +162,24 @@ def _best_position(profile: npt.NDArray[np.float32], share: float) -> float:
         return 0.5
     sums = np.concatenate([[0.0], np.cumsum(profile, dtype=np.float64)])
     held = sums[window:] - sums[:-window]
+    if span:
+        missed = _missed(np.arange(len(held)), window, span[0] * length, span[1] * length)
+        held[missed > missed.min()] = 0
     candidates = np.flatnonzero(held >= held.max() * (1 - 1e-6))
     middle = (len(held) - 1) / 2
     best = candidates[np.argmin(np.abs(candidates - middle))]
     return float(best / (len(held) - 1))
+
+
+def _missed(
+    starts: npt.NDArray[np.int64], window: int, first: float, last: float
+) -> npt.NDArray[np.float64]:
+    """Give how much of the cells from first to last each window misses.
+
+    Of what is longer than a window it is the middle that counts.
+    """
+    middle, reach = (first + last) / 2, min(last - first, window) / 2
+    before = np.maximum(starts - (middle - reach), 0)
+    after = np.maximum(middle + reach - (starts + window), 0)
+    missed: npt.NDArray[np.float64] = before + after
+    return missed

@@ -41,6 +41,8 @@ class SlotOptions:
     """Whether the kernel is to keep the processes from all but their work."""
     longest_wait: float = math.inf
     """Seconds that a picture may wait for a process."""
+    smart_faces: bool = True
+    """Whether `smart` looks for faces, where the extra for them is installed."""
 
 
 class RenderSlots:
@@ -91,7 +93,10 @@ class RenderSlots:
         """
         options = self._options
         return await RenderProcess.start(
-            options.max_memory, options.limits, sandbox=options.sandbox
+            options.max_memory,
+            options.limits,
+            sandbox=options.sandbox,
+            smart_faces=options.smart_faces,
         )
 
     @property

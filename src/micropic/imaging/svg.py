@@ -5,7 +5,7 @@ how deep elements lie. It draws for many seconds, though, what a few kilobytes r
 times, and decodes an embedded picture of any size. Both are counted here before.
 
 What a style sheet refers to is not seen, nor is what is drawn slowly for another reason, such
-as thousands of filters: these end by the render's time limit.
+as thousands of filters: these end by their time (`drawing_time.py`).
 """
 
 from __future__ import annotations

@@ -59,6 +59,8 @@ def confine() -> None:
     for name in _ALLOWED:
         pyvips.operation_block_set(name, False)  # noqa: FBT003
     pyvips.cache_set_max(0)
+    # libvips tells of each step; what is below a warning GLib drops, without a call to Python.
+    pyvips._remove_log_handler()  # noqa: SLF001
     _statm()
 
 

@@ -12,7 +12,9 @@ import json
 import mmap
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,13 @@ from micropic.domain.model import Transform
 from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
 
-_NICENESS = 10
+_NICENESS = 3
+_transform = lru_cache(urls.parse_transform)
+"""Sites ask for few sizes, and each of them often."""
+_Render = Callable[[bytes | memoryview, Transform], engine.Encoded]
 
 
-def serve(control: int, body: int, limits: Limits, held: sandbox.Sandbox) -> None:
+def serve(control: int, body: int, render: _Render, held: sandbox.Sandbox) -> None:
     """Answer requests until the other end closes.
 
     The socket is read and written like a file: in the sandbox there are no calls for sockets.
@@ -33,30 +38,30 @@ def serve(control: int, body: int, limits: Limits, held: sandbox.Sandbox) -> Non
     _say(control, {"ready": True, "sandbox": asdict(held)})
     with open(control, "rb") as lines:
         for line in lines:
-            _say(control, _answer(json.loads(line), body, limits))
+            _say(control, _answer(json.loads(line), body, render))
 
 
 def _say(control: int, what: dict[str, Any]) -> None:
     os.write(control, json.dumps(what).encode() + b"\n")
 
 
-def _answer(request: dict[str, Any], body: int, limits: Limits) -> dict[str, Any]:
-    transform = urls.parse_transform(request["transform"])
+def _answer(request: dict[str, Any], body: int, render: _Render) -> dict[str, Any]:
+    transform = _transform(request["transform"])
     sandbox.allow_time(request["seconds"])
     try:
-        preview = _render(body, request["length"], transform, limits)
+        preview = _rendered(body, request["length"], transform, render)
     except MicropicError as error:
         return {"error": error.to_wire()}
     memory_file.write(body, preview.body)
     return {"length": len(preview.body), "media_type": preview.media_type}
 
 
-def _render(body: int, length: int, transform: Transform, limits: Limits) -> engine.Encoded:
+def _rendered(body: int, length: int, transform: Transform, render: _Render) -> engine.Encoded:
     if not length:  # to mmap this means the whole file, where an older picture may lie
-        return engine.render(b"", transform, limits)
+        return render(b"", transform)
     # Not closed here: what a render raises may still hold a view. The last view unmaps it.
     data = mmap.mmap(body, length, access=mmap.ACCESS_READ)
-    return engine.render(memoryview(data), transform, limits)
+    return render(memoryview(data), transform)
 
 
 def _stand_back() -> None:
@@ -79,7 +84,13 @@ def main() -> None:
     vips.confine()
     held = sandbox.confine() if options["sandbox"] else sandbox.Sandbox()
     gc.freeze()  # the modules last as long as the process: no need to look at them again
-    serve(control, body, Limits(**options["limits"]), held)
+    limits = Limits(**options["limits"])
+    serve(
+        control,
+        body,
+        partial(engine.render, limits=limits, smart_faces=options["smart_faces"]),
+        held,
+    )
 
 
 if __name__ == "__main__":

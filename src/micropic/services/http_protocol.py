@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from micropic.web import problems
+
 _LONGEST_HEAD = 32 * 1024
 """Bytes that a request's line and header fields may take up."""
+_MOST_FIELDS = 256
+"""Header fields of a request; those of browsers behind several proxies are some 50.
+
+What is read of them is remembered (`services/proxy.py`), and takes a hundred times their bytes
+where each has but a few.
+"""
 _HEAD_TIMEOUT = 5.0
 """Seconds in which they have to come: from the connection, then from the first byte of each."""
+_MOST_PIPELINED = 100
+"""Requests that may wait on a connection for the answer to the one before; browsers send none."""
 _WRITE_INTERVAL = 10.0
 """Seconds from one look to the next at whether a client takes its answer."""
 _LEAST_RATE = 1024
 """Bytes a second that it has to take."""
 
 
+class TooMany(Exception):
+    """Ends the parsing of what came: it has too many fields, or requests."""
+
+
 class HttpProtocol(HttpToolsProtocol):
     """Bounds what comes before a request's body, and sends an answer in one piece.
 
-    Uvicorn takes a header without end and for ever, keeps an answer for a client that does not
-    read it, and writes an answer's header and its body apart.
+    Uvicorn takes a header without end and for ever, any number of requests behind one that takes
+    its time, keeps an answer for a client that does not read it, and writes an answer's header and
+    its body apart.
     """
 
     _head = 0
@@ -47,11 +63,20 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the header; those behind a body in chunks are of no use here."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Count no more."""
         self._in_head = False
         self._cancel_head_timer()
+        if len(self.headers) > _MOST_FIELDS:
+            raise TooMany
         super().on_headers_complete()
+        if len(self.pipeline) > _MOST_PIPELINED:
+            raise TooMany
 
     def data_received(self, data: bytes) -> None:
         """Refuse a request whose line and fields have grown too long."""
@@ -64,6 +89,18 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head_timer is None and (self._in_head or self._is_idle()):
             self._expect_head()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP as everything else is refused."""
+        if self._is_behind_another():
+            self.transport.abort()
+            return
+        response = problems.malformed(msg, os.urandom(8).hex())
+        fields = [*response.headers, (b"connection", b"close")]
+        fields.append((b"content-length", b"%d" % len(response.body)))
+        head = [b"HTTP/1.1 400 Bad Request", *(b": ".join(pair) for pair in fields), b"", b""]
+        self.transport.write(b"\r\n".join(head) + response.body)
+        self.transport.close()
+
     def pause_writing(self) -> None:
         """See to it that the client goes on reading."""
         super().pause_writing()
@@ -73,6 +110,12 @@ class HttpProtocol(HttpToolsProtocol):
         """Take note that it has read enough."""
         self._cancel_write_timer()
         super().resume_writing()
+
+    def _is_behind_another(self) -> bool:
+        """Tell whether an answer now would be taken for that to a request which came before."""
+        cycle = self.cycle
+        is_whole = cycle is not None and not cycle.more_body and not cycle.response_complete
+        return bool(self.pipeline) or is_whole
 
     def _is_idle(self) -> bool:
         """Tell whether what came is of no request, not even the beginning of one."""

@@ -20,6 +20,7 @@ _PAUSE = 0.005
 _LINGER = 1.0
 """Seconds after which room that is not needed is given up, piece by piece."""
 _TIMEOUT = 2.0
+"""Seconds in which the broker has to hear that a worker stops."""
 
 Take = Callable[[AbstractIncomingMessage], Awaitable[None]]
 
@@ -58,6 +59,8 @@ class Intake:
         self._consumers: list[_Consumer] = []
         self._came = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        # A call that is cancelled on its way closes the channel.
+        self._calling = asyncio.Lock()
         self._channel: AbstractChannel
         self._queue: AbstractQueue
         self._take: Take
@@ -82,13 +85,13 @@ class Intake:
 
     async def close(self) -> None:
         """Take nothing new."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
         try:
             with errors():
-                while self._consumers:
-                    await self._drop()
+                async with asyncio.timeout(_TIMEOUT), self._calling:
+                    if self._keeper is not None:
+                        self._keeper.cancel()
+                    while self._consumers:
+                        await self._drop()
         except BrokerError as error:
             log.warning("consumer_not_cancelled", error=str(error))
 
@@ -98,7 +101,7 @@ class Intake:
         self._consumers.append(_Consumer(tag, room, asyncio.get_running_loop().time()))
 
     async def _drop(self) -> None:
-        await self._queue.cancel(self._consumers.pop().tag, timeout=_TIMEOUT)
+        await self._queue.cancel(self._consumers.pop().tag)
 
     async def _taken(self, message: AbstractIncomingMessage) -> None:
         self._came.set()
@@ -127,7 +130,8 @@ class Intake:
         while self._held() >= self.room:
             workable = self._held() - bounds.idle()
             if workable <= bounds.workable and self.room < bounds.most:
-                await self._add(min(self.room, bounds.most - self.room))
+                async with self._calling:
+                    await self._add(min(self.room, bounds.most - self.room))
             else:
                 await asyncio.sleep(_PAUSE)
 
@@ -136,4 +140,5 @@ class Intake:
         needed = self._bounds.usual + self._bounds.idle()
         is_old = asyncio.get_running_loop().time() - last.since >= _LINGER
         if len(self._consumers) > 1 and is_old and needed <= self.room - last.room:
-            await self._drop()
+            async with self._calling:
+                await self._drop()

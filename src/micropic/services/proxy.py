@@ -21,7 +21,7 @@ from micropic.services.fallback import Fallback
 from micropic.services.tallies import Requests
 from micropic.web import problems
 from micropic.web.client_watch import ClientGone, ClientWatches
-from micropic.web.conditions import Conditions, conditions
+from micropic.web.conditions import Conditions, conditions, of_head
 from micropic.web.entrance import Entrance, Networks, is_among
 from micropic.web.purging import Purging, purge_answer
 from micropic.web.rate_limit import RateLimit
@@ -145,7 +145,10 @@ class ProxyApp:
             self._log.exception("defect", request_id=exchange.request_id)
             return problems.defect(exchange.request_id)
         exchange.provenance = preview.provenance
-        response = from_preview(preview, request, time.time(), client.conditions)
+        asked = client.conditions
+        if asked and scope["method"] == "HEAD":
+            asked = of_head(asked)
+        response = from_preview(preview, request, time.time(), asked)
         return response._replace(headers=response.headers + self._sharing)
 
     async def _purge(self, scope: Any, _: Any, exchange: Exchange) -> Response:

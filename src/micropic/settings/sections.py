@@ -98,7 +98,7 @@ class SourceSettings(_Section):
     max_bytes: kinds.Bytes = Field(ByteSize(32 * 1024**2), description="largest source")
     max_redirects: kinds.Count = Field(10, description="redirects that are followed")
     max_per_origin: kinds.AtLeastOne = Field(
-        64, description="requests at one origin at a time; as many others wait, more are a 503"
+        64, description="requests at one origin at a time; three times as many wait, more are a 503"
     )
     max_in_flight: kinds.AtLeastOne = Field(
         512, description="sources being fetched at once; others wait"
@@ -139,12 +139,19 @@ class RenderSettings(_Section):
     max_frames: kinds.AtLeastOne = Field(
         100, description="frames that are kept of an animation; what comes after is left out"
     )
+    max_drawing_time: kinds.Seconds = Field(
+        0.75, description="CPU time for drawing an SVG, then it is too complex"
+    )
     max_memory: kinds.Bytes = Field(
         ByteSize(1024**3), description="address space of a render process"
     )
     sandbox: kinds.Switch = Field(
         True,  # noqa: FBT003 # the default
         description="whether render processes lack network, files and commands (docs/sandbox.md)",
+    )
+    smart_faces: kinds.Switch = Field(
+        True,  # noqa: FBT003 # the default
+        description="whether smart looks for faces, where micropic[faces] is installed",
     )
 
 

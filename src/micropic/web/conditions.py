@@ -42,6 +42,11 @@ def conditions(fields: Iterable[tuple[bytes, bytes]]) -> Conditions:
     return {name: value for name, value in fields if name in _FIELDS}
 
 
+def of_head(asked: Conditions) -> Conditions:
+    """Leave out the range, which has a meaning for GET alone (RFC 9110, 14.2)."""
+    return {name: value for name, value in asked.items() if name != b"range"}
+
+
 def not_modified(asked: Conditions, etag: str, last_modified: str | None) -> bool:
     """Tell whether the client has this answer already."""
     if (listed := asked.get(b"if-none-match")) is not None:

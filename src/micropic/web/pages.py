@@ -30,16 +30,28 @@ _HEADERS = {
 
 def page_routes(*, faces: bool) -> list[Route]:
     """Give the routes of the page, its style and its scripts; without `faces` none can be kept."""
-    contents = {file.name: file.read_bytes() for file in _FOLDER.iterdir()}
-    page = contents.pop("index.html")
+    return [_route(path, name, faces=faces) for path, name in _files().items()]
+
+
+def page_types() -> dict[str, str]:
+    """Give the media types of these, by their paths."""
+    return {path: _media_type(name) for path, name in _files().items()}
+
+
+def _files() -> dict[str, str]:
+    names = sorted(file.name for file in _FOLDER.iterdir())
+    return {"/": "index.html"} | {f"/static/{name}": name for name in names}
+
+
+def _media_type(name: str) -> str:
+    return _MEDIA_TYPES[name.rpartition(".")[2]]
+
+
+def _route(path: str, name: str, *, faces: bool) -> Route:
+    content = (_FOLDER / name).read_bytes()
+    media_type = _media_type(name)
     if not faces:
-        page = page.replace(_FACE, _FACE + b' disabled title="needs micropic[faces]"')
-    scripts = [_route(f"/static/{name}", name, content) for name, content in contents.items()]
-    return [_route("/", "index.html", page), *scripts]
-
-
-def _route(path: str, name: str, content: bytes) -> Route:
-    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
+        content = content.replace(_FACE, _FACE + b' disabled title="needs micropic[faces]"')
 
     async def endpoint(_: Request) -> Response:
         return Response(content, media_type=media_type, headers=_HEADERS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from typing import Any
 
 from micropic.domain import errors
 from micropic.web.responses import Response
 
+MEDIA_TYPE = "application/problem+json"
 _BRIEFLY = b"public, max-age=5"
 """What went wrong may be right in a moment, but a page that asks at once need not ask again."""
 
@@ -27,6 +29,7 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.BrokenImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RenderCrashed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.TooComplex: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RenderTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.Quarantined: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
@@ -35,6 +38,39 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 """OriginRefused is not here: it carries the origin's own status."""
+_OTHERS = {
+    HTTPStatus.NOT_FOUND: {"not_found": "There is no such page."},
+    HTTPStatus.METHOD_NOT_ALLOWED: {"method_not_allowed": "The path does not know the method."},
+}
+"""What is no error of the tree: its code and what it means, by its status."""
+
+
+def meanings() -> dict[int, dict[str, str]]:
+    """Tell which codes a status goes with, and what each means, in the order of statuses."""
+    found: dict[int, dict[str, str]] = {int(status): {**codes} for status, codes in _OTHERS.items()}
+    for error, status in _STATUS.items():
+        meaning = "A defect of ours." if error is errors.MicropicError else _first_line(error)
+        found.setdefault(int(status), {})[error.code] = meaning
+    return dict(sorted(found.items()))
+
+
+def schema() -> dict[str, Any]:
+    """Give the members of a problem, as JSON Schema (2020-12)."""
+    text = {"type": "string"}
+    codes = [code for codes in meanings().values() for code in codes]
+    members = {
+        "type": {"const": "about:blank"},
+        "title": text,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "code": {"enum": [*codes, errors.OriginRefused.code]},
+        "detail": text,
+        "request_id": text,
+    }
+    return {"type": "object", "properties": members, "required": [*members]}
+
+
+def _first_line(error: type[errors.MicropicError]) -> str:
+    return (error.__doc__ or "").partition("\n")[0]
 
 
 def from_error(error: errors.MicropicError, request_id: str, *, private: bool = False) -> Response:
@@ -57,6 +93,11 @@ def defect(request_id: str) -> Response:
     """Give the answer for a defect of ours; what it was stands in the log."""
     detail = f"Something went wrong inside micropic. Tell the operator the request id {request_id}."
     return problem(500, errors.MicropicError.code, detail, request_id, private=True)
+
+
+def malformed(detail: str, request_id: str) -> Response:
+    """Give the answer for what is no HTTP request."""
+    return problem(400, errors.BadRequest.code, detail, request_id, private=True)
 
 
 def not_found(path: str, request_id: str) -> Response:
@@ -94,7 +135,7 @@ def problem(  # noqa: PLR0913 # what a problem is made of
         "request_id": request_id,
     }
     fields = [
-        (b"content-type", b"application/problem+json"),
+        (b"content-type", MEDIA_TYPE.encode()),
         (b"cache-control", b"no-store" if private else _BRIEFLY),
         (b"x-content-type-options", b"nosniff"),
         *((name.lower().encode(), value.encode("latin-1", "replace"))

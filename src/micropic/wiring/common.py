@@ -40,7 +40,8 @@ from micropic.services.server import Listener, allow_many_connections, listen, s
 from micropic.services.tallies import CountedSource, Requests
 from micropic.settings import Settings, SettingsError, cores
 from micropic.web.entrance import Entrance
-from micropic.web.pages import page_routes
+from micropic.web.openapi import Described, openapi_route
+from micropic.web.pages import page_routes, page_types
 from micropic.web.purging import Purging
 from micropic.web.rate_limit import RateLimit
 from micropic.web.responses import Sharing
@@ -72,10 +73,12 @@ def renderer(
             max_memory=render.max_memory,
             sandbox=render.sandbox,
             longest_wait=longest_wait,
+            smart_faces=render.smart_faces,
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
                 frames=render.max_frames,
+                drawing_time=render.max_drawing_time,
             ),
         ),
         room,
@@ -163,7 +166,8 @@ async def serve_previews(  # noqa: PLR0913 # all that stands behind two ports
     options = _proxy_options(settings)
     purging = Purging(settings.proxy.purge_token, options.grammar, caches)
     page = page_routes(faces=extras.has_faces()) if settings.proxy.playground else []
-    routes = [*page, *purging.routes(), *health_routes(health)]
+    described = openapi_route(_described(settings, options.grammar))
+    routes = [*page, *purging.routes(), *health_routes(health), described]
     requests = Requests()
     metrics.add(requests.samples)
     watched.health(metrics, health)
@@ -210,6 +214,18 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
         fallback_status=200 if settings.proxy.fallback_status == "200" else None,
         reload_networks=settings.proxy.reload_networks,
         sharing=Sharing(settings.proxy.allow_origin, settings.proxy.resource_policy),
+    )
+
+
+def _described(settings: Settings, grammar: Grammar) -> Described:
+    proxy = settings.proxy
+    return Described(
+        version=__version__,
+        grammar=grammar,
+        prefix=proxy.prefix,
+        signed=bool(proxy.keys),
+        purging=bool(proxy.purge_token),
+        pages=page_types() if proxy.playground else {},
     )
 
 

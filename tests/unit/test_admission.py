@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from micropic.domain.errors import DeadlineExceeded, Overloaded
+from micropic.domain.model import Preview, PreviewRequest, Provenance
+from micropic.domain.urls import DEFAULT, build_path, parse_path
+from micropic.domain.waiting import Backlog, Line
+from micropic.pipeline.admission import BacklogAdmission, FetchAdmission, RenderAdmission
+
+TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
+KEY = build_path(TRANSFORM, SOURCE)
+MOST = 2.5
+
+
+class Inner:
+    """Answers each request when it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[asyncio.Future[Preview]] = []
+
+    async def preview(self, _: PreviewRequest) -> Preview:
+        self.calls.append(asyncio.get_running_loop().create_future())
+        return await self.calls[-1]
+
+
+def asked(left: float = 60.0) -> PreviewRequest:
+    return PreviewRequest(TRANSFORM, SOURCE, key=KEY, deadline=time.monotonic() + left)
+
+
+def made(queue: float = 0.0, *, collapsed: bool = False) -> Preview:
+    provenance = Provenance(queue=queue, render=0.01, collapsed=collapsed)
+    return Preview(b"x", "image/jpeg", 0.0, 60.0, provenance=provenance)
+
+
+async def turns(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 # each turn of the loop is a chance
+            await asyncio.sleep(0)
+
+
+async def test_sources_wait_for_their_turn_and_who_leaves_takes_none() -> None:
+    inner, fetches = Inner(), Line(1, MOST)
+    stack = FetchAdmission(fetches, Line(1, MOST), inner)
+    first, leaver, last = (asyncio.create_task(stack.preview(asked())) for _ in range(3))
+    await turns(lambda: fetches.waiting == 2)
+    assert (fetches.busy, len(inner.calls)) == (1, 1)
+    leaver.cancel()
+    await turns(lambda: fetches.waiting == 1)
+    inner.calls[0].set_result(made())
+    await turns(lambda: len(inner.calls) == 2)
+    inner.calls[1].set_result(made())
+    assert [(await task).body for task in (first, last)] == [b"x", b"x"]
+    assert (fetches.busy, fetches.waiting) == (0, 0)
+
+
+async def test_a_source_whose_turn_comes_too_late_is_not_fetched() -> None:
+    inner = Inner()
+    stack = FetchAdmission(Line(1, MOST), Line(1, MOST), inner)
+    first = asyncio.create_task(stack.preview(asked()))
+    await turns(lambda: bool(inner.calls))
+    with pytest.raises(DeadlineExceeded):
+        await stack.preview(asked(left=0.05))
+    inner.calls[0].set_result(made())
+    await first
+    assert len(inner.calls) == 1
+
+
+async def test_a_source_that_could_not_be_rendered_in_time_is_not_looked_for() -> None:
+    inner, renders = Inner(), Line(1, 0.0)
+    stack = RenderAdmission(renders, inner)
+    tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(2)]
+    await turns(lambda: len(inner.calls) == 2)
+    assert renders.coming == 2
+    renders.busy = renders.waiting = 1
+    with pytest.raises(Overloaded):
+        await stack.preview(asked())
+    inner.calls[0].set_result(made())
+    inner.calls[1].set_exception(DeadlineExceeded("late"))
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert renders.coming == 0
+
+
+async def test_answers_tell_how_long_the_next_one_would_wait() -> None:
+    inner, backlog = Inner(), Backlog(MOST)
+    stack = BacklogAdmission(backlog, inner)
+    tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(40)]
+    await turns(lambda: len(inner.calls) == 40)
+    for call in inner.calls[:20]:  # of another's work, which tells nothing
+        call.set_result(made(60.0, collapsed=True))
+    await asyncio.gather(*tasks[:20])
+    tasks.append(asyncio.create_task(stack.preview(asked())))
+    await turns(lambda: len(inner.calls) == 41)
+    for call in inner.calls[20:30]:
+        call.set_result(made(60.0))
+    await asyncio.gather(*tasks[20:30])
+    with pytest.raises(Overloaded):
+        await stack.preview(asked())
+    for call in inner.calls[30:]:
+        call.set_result(made())
+    await asyncio.gather(*tasks)
+    assert backlog.inside == 0
+
+
+async def test_who_had_no_answer_in_time_has_waited_for_that_long() -> None:
+    inner, backlog = Inner(), Backlog(0.0)
+    stack = BacklogAdmission(backlog, inner)
+    tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(3)]
+    await turns(lambda: len(inner.calls) == 3)
+    inner.calls[1].set_exception(DeadlineExceeded("late"))
+    with pytest.raises(DeadlineExceeded):
+        await tasks[1]
+    # With no time to wait at all, the next one is let in only while there is no wait.
+    backlog.answered(0.0, 10, 100.0)
+    with pytest.raises(Overloaded):
+        await stack.preview(asked())
+    for call in (inner.calls[0], inner.calls[2]):
+        call.set_result(made())
+    await asyncio.gather(tasks[0], tasks[2])
+    assert backlog.inside == 0
