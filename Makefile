@@ -13,7 +13,7 @@ KUSTOMIZE := $(BIN)/kustomize
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint hostile bench bench-distributed overload scale-demo lock docs site gen warm wheel wheel-check clean
+.PHONY: help serve test lint hostile fuzz bench bench-distributed overload scale-demo lock docs site gen warm wheel wheel-check clean
 .PHONY: soak audit sbom
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
@@ -36,6 +36,10 @@ lint: $(VENV)/development ## check style, types, layers and generated tables
 
 hostile: $(VENV)/development | $(RABBITMQ) ## ask every bad origin in both shapes, and print what came of it
 	$(BIN)/python -m tests.hostile
+
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/development ## look for addresses that are taken amiss, for FUZZ_SECONDS
+	$(BIN)/python -m tests.fuzz.urls -max_total_time=$(FUZZ_SECONDS) -max_len=200 -seed=1
 
 bench: $(VENV)/development ## measure, as ratios to limits of the same run
 	$(BIN)/python -m benchmarks

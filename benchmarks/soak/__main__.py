@@ -27,6 +27,7 @@ from benchmarks.table import aligned
 
 _SHAPES = {"embedded": Embedded, "distributed": Distributed}
 _HEADINGS = ("shape", "what", "found", "wanted", "verdict")
+_COLUMNS = "seconds,shape,part,place,process,rss,pss"
 
 
 def main() -> int:
@@ -45,6 +46,8 @@ def main() -> int:
             done = soak(chosen, Path(folder), plan)
         except KeyboardInterrupt:
             return 130
+    if arguments.samples:
+        arguments.samples.write_text("\n".join([_COLUMNS, *done.samples, ""]))
     print(aligned(_HEADINGS, [check.cells() for check in done.checks]))
     for example in done.examples:
         print(example, file=sys.stderr)
@@ -59,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=25, help="requests a second, each shape")
     parser.add_argument("--seed", type=int, default=1, help="of all that is left to chance")
     parser.add_argument("--shape", choices=_SHAPES, action="append", help="one alone")
+    parser.add_argument("--samples", type=Path, help="a file for each sample of memory, as CSV")
     return parser.parse_args()
 
 

@@ -123,24 +123,25 @@ class Client:
             return _NOTHING
 
     async def _judge(self, ask: Ask, answer: Answer, began: float, ended: float) -> None:
-        tally = self.tally
+        tally, faults = self.tally, self._faults
         if answer.outcome in ask.outcomes:
             tally.right[ask.kind] += 1
         elif answer.status == 200 and ask.of is not None:
             # What is stale may be used for as long as there is a fault (RFC 5861).
             stale = "stale-if-error" in answer.headers["Cache-Status"]
-            since = -math.inf if stale and self._faults.between(began, ended) else began
+            since = -math.inf if stale and faults.between(began, ended) else began
             if await self._truth.has(ask.path, answer.body, ask.of(since, ended)):
                 tally.right[ask.kind] += 1
             else:
-                tally.blame(ask.kind, f"{ask.path} is another picture; {_told(answer)}")
-        elif self._faults.excuse(answer.outcome, began, ended):
+                tally.blame(
+                    ask.kind, f"{ask.path} is another picture; {_told(answer)}; {faults.last()}"
+                )
+        elif faults.excuse(answer.outcome, began, ended):
             tally.excused[ask.kind, answer.outcome] += 1
         else:
             said = answer.body[:300].decode("latin-1")
-            tally.blame(
-                ask.kind, f"{ask.path}: {answer.outcome} after {ended - began:.1f} s {said}"
-            )
+            what = f"{ask.path}: {answer.outcome} after {ended - began:.1f} s"
+            tally.blame(ask.kind, f"{what}; {faults.last()}; {said}")
 
 
 def _told(answer: Answer) -> dict[str, Any]:

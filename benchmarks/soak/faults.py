@@ -70,12 +70,29 @@ class Faults:
             self.happened[fault.name] += 1
 
     def excuse(self, outcome: Outcome, began: float, ended: float) -> bool:
-        """Tell whether a fault between the two moments is reason enough for an outcome."""
-        return any(outcome in fault.excused for fault in self.between(began, ended))
+        """Tell whether a fault between the two moments is reason enough for an outcome.
+
+        An answer to HEAD has no code: there the status has to do.
+        """
+        status, code = outcome
+        return any(
+            status == excused and code in {"", reason}
+            for fault in self.between(began, ended)
+            for excused, reason in fault.excused
+        )
 
     def between(self, began: float, ended: float) -> list[Fault]:
         """Give the faults whose effects may be felt between the two moments."""
         return [window.fault for window in self._windows if window.covers(began, ended)]
+
+    def last(self) -> str:
+        """Tell which fault came last, for people."""
+        if not self._windows:
+            return "before any fault"
+        window, now = self._windows[-1], time.monotonic()
+        return f"{window.fault.name} began {now - window.began:.1f} s ago" + (
+            f", ended {now - window.ended:.1f} s ago" if window.ended < now else ""
+        )
 
     @contextlib.contextmanager
     def _window(self, fault: Fault) -> Iterator[None]:

@@ -11,13 +11,23 @@ from collections.abc import Awaitable, Callable
 
 from benchmarks.soak.clients import Ask, Client
 from benchmarks.soak.shapes import TOKEN, Plan
-from benchmarks.soak.sources import MAX_AGE, STALE, Outcome, Sources, always, owner, picture
+from benchmarks.soak.sources import (
+    MAX_AGE,
+    STALE,
+    Outcome,
+    Sources,
+    Versions,
+    always,
+    owner,
+    picture,
+)
 
 _SIZES = ((120, 80), (90, 90), (60, 120))
 _OPTIONS = ("", "f=webp/", "f=png/", "g=center,q=60/")
 _POPULAR = 12
-_NEVER_MET = 6000
-"""Sources that come again only once they are forgotten: as many as fill no list without end."""
+_NEVER_MET = 400
+"""Sources that come again once they are forgotten: all were there within the first minute, so that
+what is remembered of addresses does not grow any more."""
 _LATEST = 3
 """Seconds that a client may have had what is stale for already, the renewal on its way."""
 _TOKENS = ("", "Bearer one", "Bearer two")
@@ -40,7 +50,8 @@ class Load:
         self._plan = plan
         self._random = random.Random(plan.seed)
         self._numbers = itertools.count()
-        self._names = itertools.count()
+        self._to_purge: list[tuple[str, Versions]] = []
+        """Those that nobody asks for at present."""
         self._etags: dict[str, str] = {}
         self._kinds: dict[Callable[[], Awaitable[object]], int] = {
             self._hit: 40,
@@ -145,9 +156,8 @@ class Load:
         One that somebody failed to get may be under way still, and be kept after the purge: it is
         not asked for any more.
         """
-        number = next(self._names)
-        name = f"{number}"
-        versions = self._sources.to_purge(name, number)
+        name, versions = self._to_purge.pop() if self._to_purge else self._sources.to_purge()
+        number = int(name)
         path, source = (
             self._path(number, f"purged/{name}"),
             f"{self._sources.authority}/purged/{name}",
@@ -170,6 +180,7 @@ class Load:
             )
             if answer.status != 200:
                 return
+        self._to_purge.append((name, versions))
 
     async def _mistake(self) -> None:
         path, outcome = self._random.choice(list(_MISTAKES.items()))

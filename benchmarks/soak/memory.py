@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,12 @@ class Memory:
         footprint = of_process(pid)
         if footprint.rss:
             self._lives[part, place][pid].append((now, footprint))
+
+    def rows(self) -> Iterator[tuple[float, str, str, int, Footprint]]:
+        """Give every sample: seconds, part, place, process and what it takes."""
+        for (part, place), lives in self._lives.items():
+            for pid, life in lives.items():
+                yield from ((now, part, place, pid, footprint) for now, footprint in life)
 
     def growth(self, settle: float) -> dict[str, dict[str, Growth]]:
         """Give the growth in each place of each part, without `settle` seconds of each life."""

@@ -32,6 +32,8 @@ _SETTINGS = {
     "SOURCE_TIMEOUT": "3",
     "RENDER_TIMEOUT": "3",
     "PROXY_TIMEOUT": "15",
+    # The machine may be busy with other things: that is not what is looked for.
+    "GRPC_TIMEOUT": "0.5",
     "PROXY_PURGE_TOKEN": TOKEN,
 }
 _FOUND_AGAIN = 60.0

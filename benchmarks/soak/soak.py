@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ class Soaked:
     checks: list[Check]
     examples: list[str]
     """Of what was wrong, in words."""
+    samples: list[str]
+    """Of memory: lines of comma-separated values."""
 
     @property
     def failed(self) -> list[Check]:
@@ -52,6 +54,7 @@ def soak(kinds: list[type[Shape]], scratch: Path, plan: Plan) -> Soaked:
     return Soaked(
         [check for each in done for check in each.checks],
         [example for each in done for example in each.examples],
+        [sample for each in done for sample in each.samples],
     )
 
 
@@ -63,7 +66,8 @@ async def _soak(kind: type[Shape], scratch: Path, plan: Plan, truth: Truth) -> S
     try:
         await asyncio.to_thread(shape.start)
         before = {part.name: holdings(part.service.pid) for part in shape.parts}
-        found, examples = await _under_load(shape, plan, truth)
+        memory = Memory()
+        found, examples = await _under_load(shape, plan, truth, memory)
         # The origins are gone by now, and with them the connections that were kept for them.
         found += [*await checks.at_work(shape), *await checks.held(shape, before)]
         found += checks.kept(shape)
@@ -72,11 +76,14 @@ async def _soak(kind: type[Shape], scratch: Path, plan: Plan, truth: Truth) -> S
         await asyncio.to_thread(shape.close)
     found += checks.complaints(shape)
     found += checks.left_behind(shape.name, variable, temporary)
-    return Soaked(found, [*examples, *(line for part in shape.parts for line in part.complaints)])
+    examples += [line for part in shape.parts for line in part.complaints]
+    return Soaked(found, examples, list(_samples(shape, memory)))
 
 
-async def _under_load(shape: Shape, plan: Plan, truth: Truth) -> tuple[list[Check], list[str]]:
-    faults, memory = Faults(shape.faults), Memory()
+async def _under_load(
+    shape: Shape, plan: Plan, truth: Truth, memory: Memory
+) -> tuple[list[Check], list[str]]:
+    faults = Faults(shape.faults)
     with Sources() as sources:
         async with Client(shape.service, truth, faults) as client:
             load = Load(client, sources, plan)
@@ -112,6 +119,11 @@ async def _sample(shape: Shape, memory: Memory) -> None:
             for place, pid in part.places.items():
                 await asyncio.to_thread(memory.sample, time.monotonic(), part.name, place, pid)
         await asyncio.sleep(_SAMPLE)
+
+
+def _samples(shape: Shape, memory: Memory) -> Iterator[str]:
+    for now, part, place, pid, footprint in memory.rows():
+        yield f"{now:.1f},{shape.name},{part},{place},{pid},{footprint.rss},{footprint.pss}"
 
 
 async def _tidy(sources: Sources) -> None:

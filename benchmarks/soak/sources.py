@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import time
 import zlib
@@ -74,7 +75,7 @@ class Sources:
         self._good, self._silent = Origin(), Origin()
         self._gates: list[Gate] = []
         self.changing = [Versions(number * 4) for number in range(4)]
-        self.purged: dict[str, Versions] = {}
+        self._purged = itertools.count()
         self.hostile: dict[str, tuple[str, frozenset[Outcome]]] = {}
         """By name: a source, and what its client is to be told."""
 
@@ -99,11 +100,12 @@ class Sources:
         """Host and port of the origin with pictures."""
         return self._good.authority
 
-    def to_purge(self, name: str, first: int) -> Versions:
-        """Add a picture that changes, for one client alone, at `/purged/{name}`."""
-        versions = self.purged[name] = Versions(first)
-        self._good.on(f"/purged/{name}", versions.reply)
-        return versions
+    def to_purge(self) -> tuple[str, Versions]:
+        """Add a picture that changes, at `/purged/{name}`, and give its name."""
+        number = next(self._purged)
+        versions = Versions(number)
+        self._good.on(f"/purged/{number}", versions.reply)
+        return f"{number}", versions
 
     def tidy(self) -> None:
         """Let go of those who have waited since the last time but one, and of what was noted.

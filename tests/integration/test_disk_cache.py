@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.entry import VERSION
 from micropic.domain.s3fifo import S3FifoIndex
+from tests.support import full_disk
 from tests.support.disk_writer import LARGEST, MAX_BYTES, DiskWriter
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
@@ -185,6 +189,58 @@ def test_32_writers_at_once_stay_within_the_bytes_on_disk(tmp_path: Path) -> Non
             with writer.paused():  # else `du` would count what moves twice
                 taken.append(on_disk(tmp_path) - folders)
     assert 0.9 * MAX_BYTES < max(taken) <= MAX_BYTES + LARGEST
+
+
+@pytest.mark.parametrize("policy", full_disk.POLICIES)
+def test_on_a_full_disk_what_is_old_makes_room(tmp_path: Path, policy: str) -> None:
+    if not full_disk.is_possible():
+        pytest.skip("this machine lets nobody mount a disk of their own")
+    counts = full_disk.fill(tmp_path, policy)
+    assert counts["kept"] == full_disk.PUTS
+    assert counts["files"] == counts["entries"] > full_disk.PUTS / 4
+    assert counts["half written"] == 0
+
+
+def test_a_directory_that_is_removed_comes_back_and_has_its_owner_still(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(CACHE_MEMORY="0")
+    target = f"/fill/30/20/{origin.on('/a', Reply(photo()))}"
+    service.get(target)
+    shutil.rmtree(service.cache)
+    assert service.get(target).cache_status == "micropic; fwd=miss"
+    assert service.get(target).cache_status == "micropic; hit"
+    assert service.events("cache_write_failed") == []
+    other = micropic("serve", **service.settings | {"LOG_FILE": ""})
+    assert other.returncode == 1
+    assert "belongs to another micropic process" in other.stderr
+
+
+def test_a_part_of_it_that_is_removed_comes_back(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(CACHE_MEMORY="0")
+    shutil.rmtree(service.cache / "tmp")
+    target = f"/fill/30/20/{origin.on('/a', Reply(photo()))}"
+    assert [service.get(target).cache_status for _ in range(2)] == [
+        "micropic; fwd=miss",
+        "micropic; hit",
+    ]
+
+
+def test_a_write_that_finds_the_directory_taken_over_costs_no_answer(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(CACHE_MEMORY="0")
+    shutil.rmtree(service.cache)
+    usurper = DiskCache(service.cache, 2**20)
+    try:
+        target = f"/fill/30/20/{origin.on('/a', Reply(photo()))}"
+        (service.cache / "tmp").rmdir()
+        assert service.get(target).picture.size == (30, 20)
+        assert "another micropic process" in service.events("cache_write_failed")[0]["error"]
+    finally:
+        usurper.close()
 
 
 def on_disk(directory: Path) -> int:

@@ -6,7 +6,7 @@ import io
 import random
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -72,10 +72,15 @@ def mutants(kind: str, count: int, seed: int = 1) -> Iterator[bytes]:
         body = chance.choice(own)
         for _ in range(chance.choice((1, 1, 1, 2, 4, 8))):
             others = everything if chance.random() < 1 / 8 else own
-            body = chance.choice(_MUTATIONS)(body, chance, others)
+            body = mutated(body, chance, others)
         if body.startswith(_PNG_SIGNATURE) and chance.random() < 1 / 2:
             body = with_checksums(body)
         yield body[:LARGEST]
+
+
+def mutated(body: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes:
+    """Damage bytes once; `others` are those that they may be spliced with."""
+    return chance.choice(_MUTATIONS)(body, chance, others)
 
 
 # --- samples ---------------------------------------------------------------------------------
@@ -130,7 +135,7 @@ def _icon(inner: str) -> bytes:
 
 # --- damage ----------------------------------------------------------------------------------
 
-_Mutation = Callable[[bytes, random.Random, list[bytes] | tuple[bytes, ...]], bytes]
+_Mutation = Callable[[bytes, random.Random, Sequence[bytes]], bytes]
 
 
 def _flip_bits(body: bytes, chance: random.Random, _: object) -> bytes:
@@ -182,7 +187,7 @@ def _repeat(body: bytes, chance: random.Random, _: object) -> bytes:
     return body[:start] + piece * chance.choice((2, 10, 100)) + body[start:]
 
 
-def _splice(body: bytes, chance: random.Random, others: list[bytes] | tuple[bytes, ...]) -> bytes:
+def _splice(body: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes:
     other = chance.choice(others)
     return body[: chance.randrange(len(body) + 1)] + other[chance.randrange(len(other) + 1) :]
 

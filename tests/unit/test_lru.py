@@ -41,6 +41,16 @@ def test_an_entry_that_outgrew_the_cache_is_forgotten() -> None:
     assert (len(index), index.bytes) == (0, 0)
 
 
+def test_what_goes_first_makes_room_on_demand() -> None:
+    index: LruIndex[str] = LruIndex(30)
+    for key in "abc":
+        index.add(key, 10)
+    index.touch("a")
+    assert index.shrink(11) == ["b", "c"]
+    assert index.shrink(99) == ["a"]
+    assert (index.shrink(1), index.bytes) == ([], 0)
+
+
 def test_the_count_is_bounded_too() -> None:
     index: LruIndex[str] = LruIndex(1000, max_entries=2)
     assert [index.add(key, 1) for key in "abc"] == [[], [], ["a"]]

@@ -17,6 +17,20 @@ def test_the_oldest_goes_first_and_a_new_one_takes_its_place() -> None:
     assert [recent.get(key, 100) for key in "abc"] == [2, None, 3]
 
 
+def test_what_is_of_no_use_any_more_takes_no_room() -> None:
+    recent: Recent[int] = Recent(10, 1000)
+    for now in range(100):
+        recent.add(f"{now}", now, now)
+    assert len(recent) == 10
+    assert recent.get("90", 99) == 90
+
+
+def test_what_is_to_be_remembered_for_no_time_is_not() -> None:
+    recent: Recent[int] = Recent(0, 1000)
+    recent.add("a", 1, 100)
+    assert len(recent) == 0
+
+
 def test_those_are_forgotten_that_are_named() -> None:
     recent: Recent[int] = Recent(10, 3)
     for number, key in enumerate("abc"):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from micropic.domain.errors import (
@@ -85,3 +88,30 @@ async def test_other_sources_are_not_blamed(now: list[float]) -> None:
             await previewer.preview(preview_request(f"/fill/30/20/h/{number}"))
     assert inner.calls == 10_003
     assert now == [1000.0]
+
+
+class Holding:
+    """Fails with something large in hand."""
+
+    def __init__(self) -> None:
+        self.held: list[weakref.ref[Picture]] = []
+
+    async def preview(self, _: PreviewRequest) -> Preview:
+        picture = Picture()
+        self.held.append(weakref.ref(picture))
+        msg = "No."
+        raise SourceTooLarge(msg) from ValueError(picture)
+
+
+class Picture:
+    """Something that takes up room."""
+
+
+async def test_what_is_remembered_holds_nothing_of_the_request() -> None:
+    inner = Holding()
+    previewer = RememberedErrors(10, inner)
+    for _ in range(2):
+        with pytest.raises(SourceTooLarge, match=r"No\."):
+            await previewer.preview(preview_request())
+    gc.collect()
+    assert [each() for each in inner.held] == [None]

@@ -30,6 +30,14 @@ def test_a_scan_leaves_what_is_asked_for_often() -> None:
     assert all(key in index for key in "abcdefgh")
 
 
+def test_what_goes_first_makes_room_on_demand() -> None:
+    index = filled("abcdef")
+    assert index.touch("a")
+    assert index.shrink(11) == ["b", "c"]
+    assert index.shrink(99) == ["d", "e", "a", "f"]
+    assert (index.shrink(1), index.bytes) == ([], 0)
+
+
 def test_what_comes_back_soon_is_kept_longer() -> None:
     index = filled("abcdefghij")
     assert index.add("k", 10) == ["a"]

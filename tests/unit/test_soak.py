@@ -79,6 +79,7 @@ async def test_a_fault_excuses_what_it_may_cause_while_it_lasts() -> None:
     await asyncio.gather(faults.run(0.2), happened.wait())
     after = time.monotonic()
     assert faults.excuse(crashed, before, after)
+    assert faults.excuse((422, ""), before, after)
     assert not faults.excuse(late, before, after)
     assert not faults.excuse(crashed, before - 9, before - 8)
     assert not faults.excuse(crashed, after + 9, after + 10)

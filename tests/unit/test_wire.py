@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from micropic.domain.model import FROM_CACHE, Preview, PreviewRequest, Provenanc
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.v1 import preview_pb2, request_pb2
 
+KEY = "/fill/30/20/f=jpeg+png,g=smart,q=80/http://h/"
 FACTS = SourceFacts('"é"', None, "max-age=60", "", "Tue", "7", None, "ab" * 32)
 
 
@@ -109,3 +111,34 @@ def test_credentials_make_a_request_private_whatever_the_message_says() -> None:
 def test_what_is_no_request_is_refused(key: str) -> None:
     with pytest.raises(BadRequest):
         messages.request_from_message(request_pb2.PreviewRequest(key=key, time_left=1))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_time_that_is_no_number_is_over(number: float) -> None:
+    asked = request_pb2.PreviewRequest(key=KEY, time_left=number)
+    assert messages.request_from_message(asked).deadline <= time.monotonic()
+    late = request_pb2.PreviewRequest(key=KEY, time_left=5, sent_at=number)
+    assert messages.on_its_way(late) == 0
+    kept = preview_pb2.Preview(stored_at=number, lifetime=number, etag='"a\r\nb"')
+    made = messages.preview_from_message(kept)
+    assert (made.stored_at, made.lifetime, made.etag) == (0, 0, "")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        request_pb2.PreviewReply(preview=preview_pb2.Preview(body=b"x")).SerializeToString(),
+        request_pb2.PreviewReply(
+            problem=preview_pb2.Problem(code="origin_refused")
+        ).SerializeToString(),
+        request_pb2.PreviewReply(
+            problem=preview_pb2.Problem(code="origin_refused", status=200)
+        ).SerializeToString(),
+    ],
+)
+def test_a_reply_that_is_none_is_an_error_of_ours(data: bytes) -> None:
+    with pytest.raises(MicropicError) as caught:
+        messages.outcome_from_bytes(data)
+    assert type(caught.value) is MicropicError

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -44,6 +45,9 @@ log = structlog.get_logger()
 
 _BLOCK = 4096
 _READERS = 4
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SHARE_AT_ONCE = 100
+"""On a full disk a hundredth of all goes at once, so that not every write has to fail first."""
 _MARK_INTERVAL = 1.0
 """Seconds."""
 _FOLDERS = [f"{n:02x}" for n in range(256)]
@@ -79,8 +83,8 @@ class DiskCache:
         self._names = itertools.count()
         self._puts: set[asyncio.Task[None]] = set()
         self._writing: Counter[bytes] = Counter()
-        for folder in (self._tmp, *(self._root / folder for folder in _FOLDERS)):
-            folder.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._make_folders()
         self._lock = _own(directory)
         for version in range(1, VERSION):  # what an earlier program kept, none can read any more
             shutil.rmtree(directory / f"v{version}", ignore_errors=True)
@@ -167,8 +171,12 @@ class DiskCache:
         self._evictions += len(evicted)
         self._writing[name] += 1
         try:
-            await self._writer.run(self._replace, evicted, name, head, body)
-        except OSError as error:
+            try:
+                await self._writer.run(self._replace, evicted, name, head, body)
+            except OSError as error:
+                room = self._mend(error, size)
+                await self._writer.run(self._replace, room, name, head, body)
+        except (OSError, CacheDirectoryInUseError) as error:
             log.warning("cache_write_failed", error=str(error))
             self._index.remove(name)
         finally:
@@ -207,6 +215,24 @@ class DiskCache:
         self._mark(self._used)
         os.close(self._lock)
 
+    def _mend(self, error: OSError, size: int) -> list[bytes]:
+        """Put right what a write failed by; give what has to go for another try.
+
+        Raises:
+            OSError: nothing can be done about it.
+            CacheDirectoryInUseError: another process has taken the directory over.
+
+        """
+        if isinstance(error, FileNotFoundError):  # somebody has removed the directory
+            self._make_folders()
+            self._own_again()
+            return []
+        if error.errno in _FULL:  # there is less room than `max_bytes`, or others need it
+            gone = self._index.shrink(max(size, self._index.bytes // _SHARE_AT_ONCE))
+            self._evictions += len(gone)
+            return gone
+        raise error
+
     async def _drop(self, name: bytes) -> None:
         self._index.remove(name)
         await self._writer.run(self._unlink, [name])
@@ -224,6 +250,19 @@ class DiskCache:
         self._readers.run(self._mark, used)
 
     # --- at the start ------------------------------------------------------------------------
+
+    def _make_folders(self) -> None:
+        for folder in (self._tmp, *(self._root / folder for folder in _FOLDERS)):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _own_again(self) -> None:
+        """Own the directory anew if its lock is not the one that is held."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat((self._directory / "lock").stat(), os.fstat(self._lock)):
+                return
+        lock = _own(self._directory)
+        os.close(self._lock)
+        self._lock = lock
 
     def _recover(self) -> None:
         """Find the entries of an earlier run, in the order of their last use."""

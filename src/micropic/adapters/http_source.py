@@ -123,7 +123,8 @@ class HttpSource:
             msg = f"{url.authority} is not an address that can be fetched from."
             raise BadRequest(msg) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._failure(url, error) from error
+            # A connection keeps the error it had, whose frames hold the connection and all it gave.
+            raise self._failure(url, error) from error.with_traceback(None)
 
     async def _follow(
         self, url: SourceUrl, headers: Headers, known: SourceFacts | None

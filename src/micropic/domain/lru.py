@@ -65,9 +65,15 @@ class LruIndex(Generic[K]):
         self._bytes += size
         evicted = []
         while self._is_over():
-            oldest, oldest_size = self._sizes.popitem(last=False)
-            self._bytes -= oldest_size
-            evicted.append(oldest)
+            evicted.append(self._pop_oldest())
+        return evicted
+
+    def shrink(self, size: int) -> list[K]:
+        """Let go of `size` bytes at least, or of all there are; return what had to go."""
+        evicted = []
+        least = max(0, self._bytes - size)
+        while self._bytes > least:
+            evicted.append(self._pop_oldest())
         return evicted
 
     def remove(self, key: K) -> bool:
@@ -75,6 +81,11 @@ class LruIndex(Generic[K]):
         size = self._sizes.pop(key, None)
         self._bytes -= size or 0
         return size is not None
+
+    def _pop_oldest(self) -> K:
+        oldest, size = self._sizes.popitem(last=False)
+        self._bytes -= size
+        return oldest
 
     def _is_over(self) -> bool:
         return self._bytes > self._max_bytes or (

@@ -17,6 +17,10 @@ class Recent(Generic[V]):
         self._most = most
         self._values: OrderedDict[str, tuple[V, float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Give how many values take up room."""
+        return len(self._values)
+
     def get(self, key: str, now: float) -> V | None:
         """Give what is remembered of `key` at `now`."""
         value, until = self._values.get(key, (None, 0.0))
@@ -26,8 +30,13 @@ class Recent(Generic[V]):
         """Remember `value`, in the place of an older one."""
         self._values.pop(key, None)
         self._values[key] = (value, now + self._seconds)
-        if len(self._values) > self._most:
+        while self._values and (len(self._values) > self._most or self._first_is_over(now)):
             self._values.popitem(last=False)
+
+    def _first_is_over(self, now: float) -> bool:
+        """Tell whether the oldest is of no use any more: it need not stay until there are many."""
+        _, until = next(iter(self._values.values()))
+        return until <= now
 
     def forget(self, key: str) -> None:
         """Forget what is remembered of `key`, if anything is."""

@@ -96,16 +96,25 @@ class S3FifoIndex(Generic[K]):
             return False
         return True
 
+    def shrink(self, size: int) -> list[K]:
+        """Let go of `size` bytes at least, or of all there are; return what had to go."""
+        evicted: list[K] = []
+        least = max(0, self.bytes - size)
+        while self.bytes > least:
+            evicted += self._shrink_one()
+        return evicted
+
     def _make_room(self, size: int) -> list[K]:
         evicted: list[K] = []
         while self.bytes + size > self._max_bytes or (
             self._max_entries is not None and len(self) >= self._max_entries
         ):
-            of_small = self._small and (
-                self._small_bytes > _SMALL * self._max_bytes or not self._main
-            )
-            evicted += self._shrink_small() if of_small else self._shrink_main()
+            evicted += self._shrink_one()
         return evicted
+
+    def _shrink_one(self) -> list[K]:
+        of_small = self._small and (self._small_bytes > _SMALL * self._max_bytes or not self._main)
+        return self._shrink_small() if of_small else self._shrink_main()
 
     def _shrink_small(self) -> list[K]:
         """Let the oldest of the small queue go, or move on."""

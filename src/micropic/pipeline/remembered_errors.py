@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from micropic.domain.errors import (
     BrokenImage,
@@ -11,6 +12,7 @@ from micropic.domain.errors import (
     OriginRefused,
     SourceTooLarge,
     TooManyPixels,
+    from_wire,
 )
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.recent import Recent
@@ -28,23 +30,26 @@ class RememberedErrors:
 
     So a page with a broken picture on it does not hammer its origin. What may be right for the
     next client, such as a 403, or in the next moment, such as a time-out, is not remembered.
+
+    An error is remembered by what it says alone: its traceback, and that of what caused it, hold
+    all that the request had in hand, such as a source of any size.
     """
 
     def __init__(self, seconds: float, inner: Previewer) -> None:
         self._inner = inner
-        self._errors: Recent[MicropicError] = Recent(seconds, _MOST)
+        self._errors: Recent[dict[str, Any]] = Recent(seconds, _MOST)
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Raise what is remembered of the source, or ask the next previewer."""
         source = str(request.source)
-        error = self._errors.get(source, time.monotonic())
-        if error is not None and not request.reload:
-            raise error.with_traceback(None)
+        known = self._errors.get(source, time.monotonic())
+        if known is not None and not request.reload:
+            raise from_wire(known)
         try:
             return await self._inner.preview(request)
         except MicropicError as error:
             if _lasts(error):
-                self._errors.add(source, error, time.monotonic())
+                self._errors.add(source, error.to_wire(), time.monotonic())
             raise
 
 

@@ -79,7 +79,7 @@ class StaleIfError:
     def __init__(self, policy: Policy, pause: float, inner: Previewer) -> None:
         self._policy = policy
         self._inner = inner
-        self._failing: Recent[MicropicError] = Recent(pause, _SOURCES)
+        self._failing: Recent[str] = Recent(pause, _SOURCES)
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Ask the next previewer; if that fails, answer with the stale preview that came along."""
@@ -90,12 +90,12 @@ class StaleIfError:
         if not _is_within(stale, window):
             return await self._inner.preview(request)
         source = str(request.source)
-        if self._failing.get(source, time.monotonic()) is None or request.reload:
+        if not self._failing.get(source, time.monotonic()) or request.reload:
             try:
                 return await self._inner.preview(request)
             except _ERRORS as error:
                 log.warning("stale_if_error", code=error.code, **_named(request))
-                self._failing.add(source, error, time.monotonic())
+                self._failing.add(source, error.code, time.monotonic())
         return _used(stale, CacheResult.STALE, "stale-if-error")
 
 

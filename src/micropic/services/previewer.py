@@ -151,7 +151,8 @@ class Worker:
                 raise
             return None
         except MicropicError as error:
-            return error
+            # Its frames and the tasks that failed by it hold each other, and the source.
+            return error.with_traceback(None)
         except Exception as error:  # a defect of ours is one 500, not a dead worker
             log.exception("defect", key=request.key, request_id=request.request_id)
             return _as_answer(error)

@@ -135,6 +135,8 @@ class ProxyApp:
             with self._watches.watch(receive, self._options.timeout + _GRACE):
                 preview = await self._previewer.preview(request)
         except (MicropicError, TimeoutError) as error:
+            # Its frames and the tasks that failed by it hold each other, and the source.
+            error.__traceback__ = None
             told = error if isinstance(error, MicropicError) else too_late()
             private = request is not None and request.private
             problem = problems.from_error(told, exchange.request_id, private=private)

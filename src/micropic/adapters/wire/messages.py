@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from dataclasses import fields
 
+from google.protobuf.message import DecodeError
+
 from micropic.domain import errors, headers, urls
 from micropic.domain.errors import MicropicError
-from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFacts
+from micropic.domain.model import Format, Preview, PreviewRequest, Provenance, SourceFacts
 from micropic.domain.purge import Purge
 from micropic.v1 import cache_pb2, preview_pb2, request_pb2
 
 _FACTS = tuple(field.name for field in fields(SourceFacts))
+_MEDIA_TYPES = {known.media_type for known in Format}
+_ETAG = re.compile(r'"[!#-~]*"')
+_HEADER = re.compile(r"[ -~]+")
 
 
 def preview_to_message(preview: Preview) -> preview_pb2.Preview:
@@ -37,20 +44,27 @@ def preview_to_message(preview: Preview) -> preview_pb2.Preview:
 def preview_from_message(
     message: preview_pb2.Preview, provenance: Provenance | None = None
 ) -> Preview:
-    """Make a preview again; `provenance` where it is not what the message says."""
+    """Make a preview again; `provenance` where it is not what the message says.
+
+    What no answer could say is left out: a time that is no number counts as long ago.
+    """
     # An optional field that was not set is None here, not empty.
     facts = {field.name: value for field, value in message.source.ListFields()}
     source = SourceFacts(**facts)
     return Preview(
         message.body,
         message.media_type,
-        message.stored_at,
-        message.lifetime,
+        _finite(message.stored_at),
+        _finite(message.lifetime),
         source,
         provenance or _provenance(message.timing),
-        message.etag,
+        message.etag if _ETAG.fullmatch(message.etag) else "",
         message.variant,
     )
+
+
+def _finite(number: float) -> float:
+    return number if math.isfinite(number) else 0.0
 
 
 def _provenance(timing: preview_pb2.Timing) -> Provenance:
@@ -67,9 +81,12 @@ def problem_to_message(error: MicropicError) -> preview_pb2.Problem:
 def problem_from_message(message: preview_pb2.Problem) -> MicropicError:
     """Make the error again; one that another version knows alone is a MicropicError."""
     members = {field.name: value for field, value in message.ListFields()}
-    members["headers"] = dict(message.headers)
+    members["headers"] = {
+        name: value for name, value in message.headers.items() if _HEADER.fullmatch(name + value)
+    }
     members.setdefault("detail", "")
-    if message.code not in errors.BY_CODE:
+    refuses = message.code == errors.OriginRefused.code
+    if message.code not in errors.BY_CODE or (refuses and not 400 <= message.status < 500):  # noqa: PLR2004
         return MicropicError(message.detail)
     return errors.from_wire(members)
 
@@ -103,7 +120,8 @@ def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
 
 def on_its_way(message: request_pb2.PreviewRequest) -> float:
     """Give the seconds since it was sent, as far as the clocks of both sides agree."""
-    return max(time.time() - message.sent_at, 0.0) if message.sent_at else 0.0
+    sent_at = _finite(message.sent_at)
+    return max(time.time() - sent_at, 0.0) if sent_at else 0.0
 
 
 def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
@@ -125,7 +143,7 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
         reload=message.reload,
         recall=message.recall,
         request_id=message.request_id,
-        deadline=time.monotonic() + message.time_left - on_its_way(message),
+        deadline=time.monotonic() + _finite(message.time_left) - on_its_way(message),
     )
 
 
@@ -142,10 +160,16 @@ def outcome_from_bytes(data: bytes) -> Preview:
     """Give the preview, or raise the error, that a worker answered.
 
     Raises:
-        MicropicError: what the worker raised.
+        MicropicError: what the worker raised, or that it answered what is no answer.
 
     """
-    reply = request_pb2.PreviewReply.FromString(data)
-    if reply.HasField("preview"):
-        return preview_from_message(reply.preview)
-    raise problem_from_message(reply.problem)
+    try:
+        reply = request_pb2.PreviewReply.FromString(data)
+    except DecodeError:
+        reply = request_pb2.PreviewReply()
+    if reply.HasField("problem"):
+        raise problem_from_message(reply.problem)
+    if reply.preview.media_type not in _MEDIA_TYPES:
+        msg = "What a worker of micropic answered is not understood. Is it of another version?"
+        raise MicropicError(msg)
+    return preview_from_message(reply.preview)
