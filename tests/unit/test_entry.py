@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from micropic.adapters.entry import CorruptEntryError, pack, unpack
+from micropic.domain import urls
 from micropic.domain.freshness import lifetime
 from micropic.domain.model import CacheResult, Preview, Provenance, SourceFacts
 
@@ -39,6 +41,22 @@ def test_the_body_is_handed_on_as_it_is() -> None:
     assert pack(KEY, PREVIEW)[1] is PREVIEW.body
 
 
+def test_a_source_is_kept_by_the_hash_that_was_made_while_it_came_in() -> None:
+    key = urls.source_key(urls.parse_source(b"http://h/x"))
+    body = b"\xff\xd8source"
+    facts = SourceFacts(sha256=hashlib.sha256(body).hexdigest(), length=len(body))
+    source = Preview(body, "application/octet-stream", 1.0, lifetime(facts), facts)
+    packed = b"".join(pack(key, source))
+    assert unpack(packed) == (key, source)
+    with pytest.raises(CorruptEntryError):
+        unpack(packed[:-1] + b"?")
+    wrong = replace(source, source=replace(facts, sha256="0" * 64))
+    with pytest.raises(CorruptEntryError):
+        unpack(b"".join(pack(key, wrong)))
+    of_another = replace(wrong, source=replace(wrong.source, length=len(body) + 1))
+    assert unpack(b"".join(pack(key, of_another))) == (key, of_another)
+
+
 def test_where_a_preview_came_from_is_not_kept() -> None:
     hit = replace(PREVIEW, provenance=Provenance(CacheResult.HIT, render=1.0))
     assert unpack(b"".join(pack(KEY, hit))) == (KEY, PREVIEW)
@@ -47,7 +65,7 @@ def test_where_a_preview_came_from_is_not_kept() -> None:
 def test_the_layout_is_the_one_that_is_described() -> None:
     head, body = pack(KEY, PREVIEW)
     magic, version, reserved, header_length, body_length = struct.unpack_from(">4sHHIQ", head)
-    assert (magic, version, reserved) == (b"MPIC", 3, 0)
+    assert (magic, version, reserved) == (b"MPIC", 4, 0)
     assert (header_length, body_length) == (len(head) - 52, len(body))
 
 

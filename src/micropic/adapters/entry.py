@@ -3,11 +3,11 @@
 ```
 offset  bytes  what
 0       4      "MPIC"
-4       2      version of this format, 3
+4       2      version of this format, 4
 6       2      reserved, 0
 8       4      length of the header
 12      8      length of the body
-20      32     SHA-256 of header and body
+20      32     SHA-256 of the header and, in hexadecimal, the SHA-256 of the body
 52             header: JSON with key, media_type, stored_at, lifetime, etag, variant, source
                body
 ```
@@ -26,7 +26,7 @@ import orjson
 from micropic.domain import urls
 from micropic.domain.model import FROM_CACHE, Preview, SourceFacts
 
-VERSION = 3
+VERSION = 4
 
 SOURCE_PART = 16
 """Bytes of a name that tell of its source."""
@@ -68,10 +68,21 @@ def pack(key: str, preview: Preview) -> tuple[bytes, bytes]:
             "source": facts,
         }
     )
-    digest = hashlib.sha256(header)
-    digest.update(preview.body)
-    prefix = _PREFIX.pack(_MAGIC, VERSION, 0, len(header), len(preview.body), digest.digest())
+    digest = _checksum(header, _body_sha256(key, preview))
+    prefix = _PREFIX.pack(_MAGIC, VERSION, 0, len(header), len(preview.body), digest)
     return prefix + header, preview.body
+
+
+def _body_sha256(key: str, preview: Preview) -> str:
+    """Give the body's SHA-256; that of a source was made while it came in."""
+    known = preview.source
+    if urls.is_source_key(key) and known.sha256 and known.length == len(preview.body):
+        return known.sha256
+    return hashlib.sha256(preview.body).hexdigest()
+
+
+def _checksum(header: bytes | memoryview, body_sha256: str) -> bytes:
+    return hashlib.sha256(bytes(header) + body_sha256.encode()).digest()
 
 
 HEAD = 16 * 1024
@@ -105,7 +116,9 @@ def unpack(data: bytes) -> tuple[str, Preview]:
     start = _PREFIX.size + header_length
     if (magic, version) != (_MAGIC, VERSION) or len(data) != start + body_length:
         raise CorruptEntryError
-    if hashlib.sha256(memoryview(data)[_PREFIX.size :]).digest() != digest:
+    view = memoryview(data)
+    body_sha256 = hashlib.sha256(view[start:]).hexdigest()
+    if _checksum(view[_PREFIX.size : start], body_sha256) != digest:
         raise CorruptEntryError
     body = data[start:]
     try:

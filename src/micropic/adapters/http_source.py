@@ -176,22 +176,24 @@ class HttpSource:
             raise _too_large(limit)
         decoder = decoder_for(response.headers.get("Content-Encoding", ""))
         digest = hashlib.sha256()
-        body, received = bytearray(), 0
+        pieces: list[bytes] = []
+        length = received = 0
         with self._room.share() as take:
             async for chunk in response.content.iter_any():
-                decoded = decoder.decode(chunk, limit - len(body))
+                decoded = decoder.decode(chunk, limit - length)
                 take(len(decoded))
-                body += decoded
+                pieces.append(decoded)
+                length += len(decoded)
                 received += len(chunk)
-                if max(len(body), received) > limit:
+                if max(length, received) > limit:
                     raise _too_large(limit)
                 digest.update(decoded)
         decoder.finish()
-        if not body:
+        if not length:
             msg = f"{url.authority} answered with nothing."
             raise OriginFailed(msg)
-        facts = replace(_facts(response.headers), sha256=digest.hexdigest(), length=len(body))
-        return SourcePicture(bytes(body), facts)
+        facts = replace(_facts(response.headers), sha256=digest.hexdigest(), length=length)
+        return SourcePicture(b"".join(pieces), facts)
 
     def _failure(self, url: SourceUrl, error: Exception) -> Exception:
         reason = "what it sent is not understood"
