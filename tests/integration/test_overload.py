@@ -147,5 +147,5 @@ def test_sources_that_take_too_many_bytes_at_once_are_refused(
 
 def test_an_answer_of_too_many_pixels_is_not_to_be_had(shape: Shape) -> None:
     service = shape.shared()
-    for target in ("/fill/8192/8192/sample:cat.jpg", "/fit/4096/4096/dpr=2/sample:cat.jpg"):
+    for target in ("/fill/8192/8192/sample:cat.jpg", "/fill/4096/4096/dpr=2/sample:cat.jpg"):
         assert service.get(target).error == (400, "bad_request")

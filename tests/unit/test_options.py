@@ -104,7 +104,8 @@ def test_an_answer_of_too_many_pixels_is_refused_with_and_without_dpr() -> None:
     assert transform(Mode.FILL, Size(300, 200), read(b""), bounds).size == Size(300, 200)
     for size, options in ((Size(300, 201), b""), (Size(200, 200), b"dpr=1.5")):
         with pytest.raises(BadRequest, match=r"pixels; 60000 are allowed\.$"):
-            transform(Mode.FIT, size, read(options), bounds)
+            transform(Mode.FILL, size, read(options), bounds)
+    assert transform(Mode.FIT, Size(300, 201), read(b""), bounds).size == Size(300, 201)
 
 
 def test_each_format_has_a_quality_of_its_own() -> None:

@@ -136,10 +136,13 @@ def transform(
         )
         raise BadRequest(msg)
     fills = mode is Mode.FILL
+    wanted = _multiplied(size, values.get("dpr", 1.0), defaults)
+    if fills:  # what `fit` answers is never larger than its source
+        _check_pixels(wanted, defaults)
     formats = _formats(values, accept)
     return Transform(
         mode,
-        _multiplied(size, values.get("dpr", 1.0), defaults),
+        wanted,
         # Nothing is cut off or enlarged by `fit`: one value for all, so that all share an entry.
         gravity=values.get("g", Anchor.SMART) if fills else Anchor.CENTER,
         quality=_quality(values, formats, defaults),
@@ -196,13 +199,16 @@ def _multiplied(size: Size, ratio: float, bounds: Defaults) -> Size:
             f"a side may have {bounds.max_side} pixels."
         )
         raise BadRequest(msg)
-    if multiplied.width * multiplied.height > bounds.max_pixels:
+    return multiplied
+
+
+def _check_pixels(size: Size, bounds: Defaults) -> None:
+    if size.width * size.height > bounds.max_pixels:
         msg = (
-            f"The answer would have up to {multiplied.width} x {multiplied.height} pixels; "
+            f"The answer would have {size.width} x {size.height} pixels; "
             f"{bounds.max_pixels} are allowed."
         )
         raise BadRequest(msg)
-    return multiplied
 
 
 def _formats(values: Values, accept: str) -> Formats:

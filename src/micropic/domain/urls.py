@@ -4,7 +4,7 @@ r"""The path grammar, both ways.
 path       [/{signature}]/{mode}/{width}/{height}[/{options}]/{source}[?{query}]
 signature  taken off before the rest is read (domain/signing.py)
 mode       fill | fit
-width      1 to proxy.max_side, height the same; with dpr, of proxy.max_pixels at most
+width      1 to proxy.max_side, height the same; fill, with dpr, of proxy.max_pixels at most
 options    key=value joined by commas, in one segment; options only if every part of the
            segment reads [a-z]+=... and a source follows it (domain/options.py)
 source     host[:port][/path], http[s]://host[:port][/path] or sample:name, with the query

@@ -28,7 +28,7 @@ class ProxySettings(_Section):
         int, Field(ge=1, le=16384), kinds.Allowed("a whole number of pixels from 1 to 16384")
     ] = Field(8192, description="longest side of a preview")
     max_pixels: kinds.AtLeastOne = Field(
-        33_554_432, description="most pixels of a preview, width times height of what is asked for"
+        33_554_432, description="most pixels that fill answers; fit has no more than its source"
     )
     prefix: kinds.Prefix = Field(
         "", description="what stands before every path, as /img behind nginx"
