@@ -85,7 +85,7 @@ async def test_a_source_that_could_not_be_rendered_in_time_is_not_looked_for() -
     assert renders.coming == 0
 
 
-async def test_answers_tell_how_long_the_next_one_would_wait() -> None:
+async def test_answers_tell_how_long_the_next_one_would_wait(now: list[float]) -> None:
     inner, backlog = Inner(), Backlog(MOST)
     stack = BacklogAdmission(backlog, inner)
     tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(40)]
@@ -95,8 +95,9 @@ async def test_answers_tell_how_long_the_next_one_would_wait() -> None:
     await asyncio.gather(*tasks[:20])
     tasks.append(asyncio.create_task(stack.preview(asked())))
     await turns(lambda: len(inner.calls) == 41)
+    now[0] += 50.0
     for call in inner.calls[20:30]:
-        call.set_result(made(60.0))
+        call.set_result(made(40.0))
     await asyncio.gather(*tasks[20:30])
     with pytest.raises(Overloaded):
         await stack.preview(asked())
@@ -104,6 +105,21 @@ async def test_answers_tell_how_long_the_next_one_would_wait() -> None:
         call.set_result(made())
     await asyncio.gather(*tasks)
     assert backlog.inside == 0
+
+
+async def test_nobody_is_believed_to_have_waited_for_longer_than_it_took() -> None:
+    """A worker whose clock is ahead tells of waits that never were."""
+    inner, backlog = Inner(), Backlog(MOST)
+    stack = BacklogAdmission(backlog, inner)
+    for _ in range(3):
+        tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(10)]
+        await turns(lambda: backlog.inside == len(inner.calls) == 10)
+        for call in inner.calls:
+            call.set_result(made(3600.0))
+        await asyncio.gather(*tasks)
+        inner.calls.clear()
+    began = time.monotonic()
+    assert [backlog.enter(began, began + 60) for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
 async def test_who_had_no_answer_in_time_has_waited_for_that_long() -> None:

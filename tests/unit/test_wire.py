@@ -119,9 +119,11 @@ def test_a_time_that_is_no_number_is_over(number: float) -> None:
     assert messages.request_from_message(asked).deadline <= time.monotonic()
     late = request_pb2.PreviewRequest(key=KEY, time_left=5, sent_at=number)
     assert messages.on_its_way(late) == 0
-    kept = preview_pb2.Preview(stored_at=number, lifetime=number, etag='"a\r\nb"')
+    timing = preview_pb2.Timing(queue=number, fetch=number, render=number)
+    kept = preview_pb2.Preview(stored_at=number, lifetime=number, etag='"a\r\nb"', timing=timing)
     made = messages.preview_from_message(kept)
     assert (made.stored_at, made.lifetime, made.etag) == (0, 0, "")
+    assert made.provenance == Provenance()
 
 
 @pytest.mark.parametrize(

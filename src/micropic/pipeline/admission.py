@@ -84,9 +84,11 @@ class BacklogAdmission:
             raise
         finally:
             self._backlog.left()
-        made = preview.provenance
+        made, now = preview.provenance, time.monotonic()
         if not made.collapsed:  # else it is another one's work that it tells of
-            self._backlog.answered(time.monotonic(), ahead, made.queue, made.render or None)
+            # Clocks may disagree, but nothing has waited for longer than it took.
+            waited = min(made.queue, now - began)
+            self._backlog.answered(now, ahead, waited, min(made.render, now - began) or None)
         return preview
 
 

@@ -158,7 +158,8 @@ class Worker:
             return _as_answer(error)
         finally:
             making.cancel()  # where it is this very task that was cancelled
-            del self._making[number]
+            if self._making.get(number) is making:  # messages of others may share a number
+                del self._making[number]
 
     async def _settle(
         self, message: AbstractIncomingMessage, outcome: Preview | MicropicError | None

@@ -67,9 +67,16 @@ def _finite(number: float) -> float:
     return number if math.isfinite(number) else 0.0
 
 
+def _duration(seconds: float) -> float:
+    return max(0.0, _finite(seconds))
+
+
 def _provenance(timing: preview_pb2.Timing) -> Provenance:
     return Provenance(
-        queue=timing.queue, fetch=timing.fetch, render=timing.render, detail=timing.detail
+        queue=_duration(timing.queue),
+        fetch=_duration(timing.fetch),
+        render=_duration(timing.render),
+        detail=timing.detail,
     )
 
 
