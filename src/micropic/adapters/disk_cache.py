@@ -3,7 +3,7 @@
 ```
 {dirname}/lock                    held while a process owns the directory
 {dirname}/tmp/{n}                 an entry that is being written
-{dirname}/v3/{ab}/{abcdef...}     an entry; v3: its format
+{dirname}/v4/{ab}/{abcdef...}     an entry; v4: its format
 ```
 
 An entry's modification time is when it was last used: the order is found again after a
