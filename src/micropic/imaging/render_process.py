@@ -130,7 +130,6 @@ class RenderProcess(asyncio.Protocol):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
-                start_new_session=True,  # a Ctrl-C in the terminal is for the service, not for it
             )
         except BaseException:
             ours.close()

@@ -6,7 +6,6 @@ Run by `render_process.py`, which describes the protocol, as
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import mmap
@@ -15,7 +14,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 from micropic.domain import urls
@@ -67,12 +65,11 @@ def _rendered(body: int, length: int, transform: Transform, render: _Render) -> 
 def _stand_back() -> None:
     """Let the service's own process go first: it answers in a moment, and hands out the work.
 
-    Where Linux groups processes by their sessions, ours is one of its own, and it is the group
-    that has to be nice (sched(7), autogroup).
+    It takes a group of its own, so that a Ctrl-C in the terminal is for the service; not a
+    session, since Linux would give that as much CPU as the service's (sched(7), autogroup).
     """
+    os.setpgid(0, 0)
     os.nice(_NICENESS)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICENESS), encoding="ascii")
 
 
 def main() -> None:
