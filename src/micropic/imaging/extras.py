@@ -24,4 +24,4 @@ def runs_faces(cpu: Path) -> bool:
         flags = re.search(r"^flags\s*:(.*)$", cpu.read_text(encoding="latin-1"), re.MULTILINE)
     except OSError:
         return False
-    return flags is not None and _NEEDED <= set(flags[1].split())
+    return flags is not None and set(flags[1].split()) >= _NEEDED
