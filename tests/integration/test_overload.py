@@ -68,7 +68,7 @@ def test_slow_origins_do_not_hold_up_pictures_that_are_here(
     with service.crowd(3) as crowd:
         waits = [crowd.ask(f"/fill/30/20/{source}") for source in slow]
         wait_for(service, "micropic_fetches_waiting", 1)
-        assert len(origin.requests) == 3
+        wait_until(lambda: len(origin.requests) == 3)
         assert Scrape(service).value("micropic_fetches_in_flight") == 2
         assert service.get(f"/fill/40/20/{kept}").picture.size == (40, 20)
         gate.open()

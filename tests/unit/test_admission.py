@@ -3,14 +3,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from micropic.domain.errors import DeadlineExceeded, Overloaded
-from micropic.domain.model import Preview, PreviewRequest, Provenance
+from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFacts
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.domain.waiting import Backlog, Line
-from micropic.pipeline.admission import BacklogAdmission, FetchAdmission, RenderAdmission
+from micropic.pipeline.admission import BacklogAdmission, FetchAdmission, RenderAdmission, admit
 
 TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
 KEY = build_path(TRANSFORM, SOURCE)
@@ -83,6 +84,22 @@ async def test_a_source_that_could_not_be_rendered_in_time_is_not_looked_for() -
     inner.calls[1].set_exception(DeadlineExceeded("late"))
     await asyncio.gather(*tasks, return_exceptions=True)
     assert renders.coming == 0
+
+
+async def test_what_may_be_found_unchanged_needs_no_place_among_those_to_be_rendered() -> None:
+    inner, renders = Inner(), Line(1, 0.0)
+    renders.busy = renders.waiting = 1
+    stack = RenderAdmission(renders, FetchAdmission(Line(1, MOST), renders, inner))
+    kept = replace(made(), source=SourceFacts(etag='"a"'))
+    request = replace(asked(), stale=kept)
+    admit(renders, request)
+    task = asyncio.create_task(stack.preview(request))
+    await turns(lambda: bool(inner.calls))
+    inner.calls[0].set_result(made())
+    await task
+    for stale in (None, made()):
+        with pytest.raises(Overloaded):
+            admit(renders, replace(asked(), stale=stale))
 
 
 async def test_answers_tell_how_long_the_next_one_would_wait(now: list[float]) -> None:

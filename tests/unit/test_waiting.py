@@ -7,7 +7,7 @@ import pytest
 from micropic.domain.errors import Overloaded
 from micropic.domain.waiting import Backlog, Door, Line, Room
 
-MOST, SHORT = 2.5, 0.1
+MOST, SHORT, SHORT_AFAR = 2.5, 0.1, 0.25
 EACH = 0.01
 NEVER = math.inf
 
@@ -25,7 +25,7 @@ def busy_line(waiting: int = 0, seconds: float = 0.1) -> Line:
     line = Line(2, MOST)
     line.busy = 2
     for _ in range(500):
-        line.served(seconds)
+        line.served(0.0, seconds)
     for _ in range(waiting):
         line.join(0.0)
     return line
@@ -178,6 +178,48 @@ def test_a_line_that_is_empty_for_a_moment_takes_bursts_again() -> None:
     line.check(3.0, NEVER)
 
 
+def test_those_who_need_not_wait_do_not_keep_a_line_short() -> None:
+    line = busy_line(51)
+    with pytest.raises(Overloaded):
+        line.check(0.0, NEVER)
+    for _ in range(51):
+        line.leave(1.0)
+    line.busy = 0
+    for now in (1.03, 1.06, 1.09):
+        line.join(now)
+        line.leave(now)
+    for _ in range(20):
+        line.join(1.0 + SHORT)
+    line.busy = 2
+    line.check(1.0 + SHORT, NEVER)
+
+
+def test_how_long_the_work_took_is_forgotten_after_a_while_without_any() -> None:
+    line = busy_line(seconds=3.0)
+    line.busy = 0
+    line.served(10.0, 3.0)
+    page = [line.come(14.0) for _ in range(30)]
+    with pytest.raises(Overloaded):
+        line.check_coming(14.0, 14.0 + 5)
+    line.check_coming(15.1, 15.1 + 5)
+    assert line.coming == len(page)
+
+
+def test_work_has_to_be_done_in_time_not_only_begun() -> None:
+    line = busy_line(seconds=1.0)
+    line.check(0.0, 1.6)
+    with pytest.raises(Overloaded):
+        line.check(0.0, 1.4)
+
+
+def test_work_that_was_cut_short_makes_none_seem_quicker() -> None:
+    line = busy_line(seconds=1.0)
+    for _ in range(100):
+        line.served(0.0, 0.1, whole=False)
+    with pytest.raises(Overloaded):
+        line.check(0.0, 1.4)
+
+
 def learned(each: float, worked: float = 0.02) -> Backlog:
     """Give a backlog of which one more waits so long for each that is ahead of it."""
     backlog = Backlog(MOST)
@@ -201,12 +243,12 @@ def test_a_backlog_learns_from_answers_how_long_one_more_would_wait() -> None:
     with pytest.raises(Overloaded):
         enter(backlog, 1)
     for _ in range(225):
-        backlog.left()
+        backlog.left(0.0)
     backlog.answered(0.0, 20, 0.2, 0.02)
     with pytest.raises(Overloaded):
         enter(backlog, 1)
     for _ in range(2):
-        backlog.left()
+        backlog.left(0.0)
     enter(backlog, 1)
 
 
@@ -220,7 +262,7 @@ def test_a_backlog_that_is_waited_for_no_more_takes_bursts_again() -> None:
     for _ in range(500):
         backlog.answered(0.4, 10, 0.1, 0.02)
     for _ in range(51):
-        backlog.left()
+        backlog.left(0.4)
     assert enter(backlog, 50, now=0.5) == list(range(200, 250))
 
 
@@ -230,7 +272,7 @@ def test_a_backlog_of_long_work_is_as_long_as_the_work_at_least() -> None:
     with pytest.raises(Overloaded):
         enter(backlog, 1)
     for _ in range(6):
-        backlog.left()
+        backlog.left(0.0)
     enter(backlog, 1)
     with pytest.raises(Overloaded):
         enter(backlog, 1)
@@ -240,6 +282,27 @@ def test_one_alone_says_nothing_of_how_long_others_wait() -> None:
     backlog = Backlog(MOST)
     backlog.answered(0.0, 0, 60.0)
     assert enter(backlog, 100) == list(range(100))
+
+
+def test_a_backlog_that_seemed_endless_is_found_to_be_short() -> None:
+    """As after workers were away: who is alone then is answered at once, and that tells enough."""
+    backlog = learned(60.0)
+    for now in range(200):
+        (ahead,) = enter(backlog, 1, now)
+        backlog.answered(now, ahead, 0.0, 0.02)
+        backlog.left(now)
+    assert enter(backlog, 50, now=200.0) == list(range(50))
+
+
+def test_a_backlog_in_which_nobody_is_left_takes_bursts_again() -> None:
+    backlog = learned(0.05)
+    enter(backlog, 51)
+    with pytest.raises(Overloaded):
+        enter(backlog, 1)
+    for _ in range(51):
+        backlog.answered(1.0, 10, 0.5, 0.02)
+        backlog.left(1.0)
+    assert enter(backlog, 50, now=1.0 + SHORT_AFAR) == list(range(50))
 
 
 def test_room_is_taken_and_given_back_as_a_whole() -> None:

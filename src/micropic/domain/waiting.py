@@ -24,6 +24,8 @@ _WEIGHT = 0.05
 """Of the newest measurement in a mean."""
 _GUESS = 0.02
 """Seconds that something takes, before it was measured."""
+_FORGOTTEN = 5.0
+"""Seconds without work after which what it took is forgotten."""
 
 
 class Door:
@@ -50,7 +52,10 @@ class Door:
     def seen(self, now: float, *, waiting: bool) -> None:
         """Take note of whether anybody waits."""
         self._is_short = self._stays_short(now)
-        self._empty_since = None if waiting else now
+        if waiting:
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = now
 
     def longest(self, now: float) -> float:
         """Give for how long one may wait who comes now."""
@@ -98,7 +103,8 @@ class Mean:
 class Line:
     """Those who wait for one of several `servers`, and those who are on their way to it.
 
-    How long that takes follows from how long the servers have taken of late.
+    How long that takes follows from how long the servers have taken of late: after a while without
+    work nothing is known of what comes next.
     """
 
     def __init__(self, servers: int, longest_wait: float) -> None:
@@ -107,6 +113,7 @@ class Line:
         self.door = Door(longest_wait)
         self._work = Mean()
         self._way = Mean()
+        self._worked_at = -math.inf
         self._coming: dict[object, float] = {}
 
     @property
@@ -149,10 +156,13 @@ class Line:
     def _enter(
         self, now: float, deadline: float, before: int, *, way: float = 0.0, least: float = 0.0
     ) -> None:
-        each = self._work.value / self.servers
+        if not self.busy and not self.waiting and now - self._worked_at > _FORGOTTEN:
+            self._work = Mean()
+        work = self._work.value
+        each = work / self.servers
         wait = max(0, before + 1 - (self.servers - self.busy)) * each - way
-        # One for each server may wait, however long their work takes.
-        self.door.enter(now, deadline, wait, each=each, least=max(least, self._work.value))
+        # One for each server may wait, however long their work takes, if it is done in time.
+        self.door.enter(now, deadline - work - way, wait, each=each, least=max(least, work))
 
     def come(self, now: float) -> object:
         """Be on the way; what is given is for `came`."""
@@ -167,9 +177,10 @@ class Line:
             self._way.add(now - began)
 
     def join(self, now: float) -> None:
-        """Wait from now on."""
+        """Wait from now on, or be served at once."""
         self.waiting += 1
-        self.door.seen(now, waiting=True)
+        if self.waiting > self.servers - self.busy:
+            self.door.seen(now, waiting=True)
 
     def leave(self, now: float) -> None:
         """Wait no more: it is one's turn, or one has gone."""
@@ -177,9 +188,10 @@ class Line:
         if not self.waiting:
             self.door.seen(now, waiting=False)
 
-    def served(self, seconds: float) -> None:
-        """Note for how long a server was at work."""
-        self._work.add(seconds)
+    def served(self, now: float, seconds: float, *, whole: bool = True) -> None:
+        """Note for how long a server was at work; where that was cut short it takes longer."""
+        self._worked_at = now
+        self._work.add(seconds if whole else max(seconds, self._work.value))
 
 
 class Backlog:
@@ -204,18 +216,24 @@ class Backlog:
         """
         each = self._waited.value / max(self._ahead.value, 1.0)
         self.door.enter(now, deadline, self.inside * each, each=each, least=self._work.value)
+        if not self.inside:
+            self.door.seen(now, waiting=True)
         self.inside += 1
         return self.inside - 1
 
-    def left(self) -> None:
+    def left(self, now: float) -> None:
         """Take note that one has its answer, or waits no more."""
         self.inside -= 1
+        if not self.inside:
+            self.door.seen(now, waiting=False)
 
     def answered(self, now: float, ahead: int, waited: float, worked: float | None = None) -> None:
         """Note for how long one waited with so many ahead of it, and how long its work took."""
         if ahead:  # else it has waited for others' work alone
             self._waited.add(waited)
             self._ahead.add(ahead)
+        elif waited < self._waited.value / max(self._ahead.value, 1.0):
+            self._waited.add(waited)  # nor would one more wait for so long any longer
         if worked is not None:
             self._work.add(worked)
         self.door.seen(now, waiting=self._waited.value >= self.door.least / 4)

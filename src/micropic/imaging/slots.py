@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import structlog
 
-from micropic.domain.errors import DeadlineExceeded
+from micropic.domain.errors import DeadlineExceeded, RenderTimeout
 from micropic.domain.model import Rendered, Transform
 from micropic.domain.waiting import Line, Room
 from micropic.imaging.kinds import Limits
@@ -154,12 +154,16 @@ class RenderSlots:
             self.line.leave(time.monotonic())
 
     async def _finish(self, process: RenderProcess, timeout: float) -> tuple[str, bytes]:
-        started = time.monotonic()
+        started, whole = time.monotonic(), True
         try:
             return await process.receive(timeout)
+        except RenderTimeout:
+            whole = False
+            raise
         finally:
             self.line.busy -= 1
-            self.line.served(time.monotonic() - started)
+            ended = time.monotonic()
+            self.line.served(ended, ended - started, whole=whole)
             if process.usable:
                 self._idle.put_nowait(process)
 

@@ -83,7 +83,7 @@ class BacklogAdmission:
             self._backlog.answered(now, ahead, now - began)
             raise
         finally:
-            self._backlog.left()
+            self._backlog.left(time.monotonic())
         made, now = preview.provenance, time.monotonic()
         if not made.collapsed:  # else it is another one's work that it tells of
             # Clocks may disagree, but nothing has waited for longer than it took.
@@ -99,7 +99,14 @@ def admit(renders: Line, request: PreviewRequest) -> None:
         Overloaded: too many wait for a render process already.
 
     """
-    renders.check(time.monotonic(), request.deadline)
+    if not _may_be_unchanged(request):
+        renders.check(time.monotonic(), request.deadline)
+
+
+def _may_be_unchanged(request: PreviewRequest) -> bool:
+    """Tell whether its origin may find what is kept right still: then nothing is rendered."""
+    kept = request.stale
+    return kept is not None and bool(kept.source.etag or kept.source.last_modified)
 
 
 class RenderAdmission:
@@ -149,7 +156,8 @@ class FetchAdmission:
 
         """
         now = time.monotonic()
-        self._renders.check_coming(now, request.deadline)
+        if not _may_be_unchanged(request):
+            self._renders.check_coming(now, request.deadline)
         self._fetches.check(now, request.deadline)
         if self._places.locked():
             await self._wait(now, request.deadline)
@@ -161,7 +169,8 @@ class FetchAdmission:
             return await self._fetching.preview(request)
         finally:
             self._fetches.busy -= 1
-            self._fetches.served(time.monotonic() - started)
+            ended = time.monotonic()
+            self._fetches.served(ended, ended - started)
             self._places.release()
 
     async def _wait(self, now: float, deadline: float) -> None:
