@@ -8,9 +8,11 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 
+import aiohttp
 import pytest
 
 from micropic.adapters.address_guard import AddressGuard
+from micropic.adapters.bounded_answer import BoundedConnector
 from micropic.adapters.http_source import HttpSource, HttpSourceOptions
 from micropic.domain.errors import OriginFailed
 from micropic.domain.urls import parse_source
@@ -55,6 +57,31 @@ async def test_what_is_no_picture_ends_soon(
     with pytest.raises(OriginFailed):
         await fetch(source, origins, act)
     await asyncio.to_thread(wait_until, lambda: not origins.visits)
+
+
+async def test_who_reads_a_body_is_told_at_once_that_its_end_is_none(
+    origins: RudeOrigins,
+) -> None:
+    begun = threading.Event()
+
+    async def act(visit: Visit) -> None:
+        await visit.asked()
+        await visit.send(CHUNKED + chunk(PHOTO))
+        await asyncio.to_thread(begun.wait)
+        await visit.send(b"0\r\nX-A: " + b"a" * 9000)
+        await visit.gone()
+
+    (place,) = origins.serve([act])
+    async with (
+        aiohttp.ClientSession(connector=BoundedConnector()) as session,
+        session.get(f"http://{place}", timeout=aiohttp.ClientTimeout(20)) as answer,
+    ):
+        assert await answer.content.readexactly(len(PHOTO)) == PHOTO
+        rest = asyncio.create_task(answer.content.read())
+        await asyncio.sleep(0)  # it waits
+        begun.set()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await rest
 
 
 async def test_who_answers_what_nobody_asked_is_hung_up_on(

@@ -31,7 +31,7 @@ class BoundedAnswer(ResponseHandler):
     aiohttp bounds each header field, and how many there are. It takes empty lines, answers before
     the answer (1xx), chunk extensions and trailers without end, and what an origin sends unasked
     on a connection that nobody uses. Where a body ends with its connection, a broken one counts
-    for aiohttp like one that was closed.
+    for aiohttp like one that was closed; what is no chunk or trailer, like nothing yet.
     """
 
     _received = 0
@@ -47,17 +47,20 @@ class BoundedAnswer(ResponseHandler):
         self._received += len(data)
         body = 0 if self._payload is None else self._payload.total_bytes
         if self._received - 2 * body > _MOST:
-            self._fail(TooMuchFraming("too much of it is no body"))
+            self.set_exception(TooMuchFraming("too much of it is no body"))
             if self.transport is not None:  # not self.abort(), which would forget why
                 self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell a connection that broke from one that was closed."""
         if exc is not None and self._payload is not None and not self._payload.is_eof():
-            self._fail(aiohttp.ClientPayloadError(str(exc)))
+            self.set_exception(aiohttp.ClientPayloadError(str(exc)))
         super().connection_lost(exc)
 
-    def _fail(self, error: aiohttp.ClientPayloadError) -> None:
-        if self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(error)
-        self.set_exception(error)
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Tell whoever reads the body, too; aiohttp leaves that one waiting for the end."""
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            known = isinstance(exc, aiohttp.ClientPayloadError)
+            body.set_exception(exc if known else aiohttp.ClientPayloadError(str(exc)))
+        super().set_exception(exc, *cause)
