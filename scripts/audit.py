@@ -9,6 +9,7 @@ is 2.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import sys
 import urllib.error
@@ -139,8 +140,8 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 # https
             told = json.load(answer)
-    except (OSError, ValueError) as error:
-        msg = f"{url}: {error}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        msg = f"{url}: {error!r}"
         raise NotToBeAskedError(msg) from error
     if not isinstance(told, dict):
         msg = f"{url} answers no object"

@@ -290,7 +290,7 @@ def render(  # noqa: PLR0913 # each one a flag
         Path | None, typer.Option(help="Where a drawing of how the cut was chosen goes.")
     ] = None,
 ) -> None:
-    """Render one picture from a file, as the service would."""
+    """Render one picture from a file, as the service would, but with no bound on an SVG's time."""
     # Codecs, which the service itself does without.
     from micropic.imaging import engine  # noqa: PLC0415
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, TCPServer
 from typing import Any
 
 import pytest
@@ -134,6 +135,29 @@ def test_a_service_that_answers_something_else_is_not_taken_for_a_pass(
     done = audit(tmp_path, osv.server_port)
     assert "NOT CHECKED" in done.stdout
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "sent", [b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]
+)
+def test_what_is_no_answer_by_http_is_not_taken_for_a_pass(tmp_path: Path, sent: bytes) -> None:
+    class Rude(StreamRequestHandler):
+        def handle(self) -> None:
+            length = 0
+            while line := self.rfile.readline().lower().strip():
+                if line.startswith(b"content-length:"):
+                    length = int(line.split()[1])
+            self.rfile.read(length)  # left unread, it would reset the connection
+            self.wfile.write(sent)
+
+    with TCPServer(("127.0.0.1", 0), Rude) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        done = audit(tmp_path, server.server_address[1], "--strict")
+        server.shutdown()
+        thread.join()
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "NOT CHECKED" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["runtime", "image", "faces", "development"])

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from itertools import product
+
 import pytest
 
 from micropic.domain.errors import BadRequest
@@ -113,6 +117,22 @@ def test_each_format_has_a_quality_of_its_own() -> None:
     assert parse("f=webp").quality == 80
     assert parse("f=avif,q=33").quality == 33
     assert parse("f=png+jpeg,q=33").quality == 33
+
+
+def test_the_schema_of_a_focus_point_lets_pass_what_is_read_and_nothing_else() -> None:
+    pattern = OPTIONS["g"].read.schema["pattern"]
+    strings = ["".join(each) for n in range(6) for each in product("015.-", repeat=n)]
+    passed, expected = set(), set()
+    for text in strings:
+        with suppress(ValueError):
+            OPTIONS["g"].read(f"{text}:0.2")
+            passed.add(text)
+        if re.fullmatch(r"[01]?\.?|[01]?\.[0-9]+", text) and text not in {"", "."}:
+            expected |= {text} if float(text) <= 1 else set()
+    assert passed == expected
+    assert passed == {text for text in strings if re.search(pattern, f"{text}:0.2")}
+    assert {"0", "1.", "1.000", ".5", "0.15"} <= passed
+    assert not {"1.5", "1.001", "00.5", "-0.5"} & passed
 
 
 def test_colours_are_read_in_both_lengths() -> None:

@@ -14,7 +14,9 @@ from micropic.domain.errors import (
     Overloaded,
     RenderCrashed,
     SourceTooLarge,
+    TooComplex,
     TooManyPixels,
+    TooMuchMemory,
 )
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.pipeline.remembered_errors import RememberedErrors
@@ -59,6 +61,25 @@ async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: l
     inner.error = None
     assert (await previewer.preview(preview_request())).body
     assert inner.calls == 2
+
+
+@pytest.mark.parametrize("error", [TooComplex("No."), TooMuchMemory("No.")])
+async def test_what_depends_on_the_size_is_remembered_of_that_size_alone(
+    error: MicropicError, now: list[float]
+) -> None:
+    inner = Failing(error)
+    previewer = RememberedErrors(10, inner)
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            await previewer.preview(preview_request())
+    assert inner.calls == 1
+    inner.error = None
+    assert (await previewer.preview(preview_request("/fit/9/9/h/x"))).body
+    with pytest.raises(type(error)):
+        await previewer.preview(preview_request())
+    now[0] += 10
+    assert (await previewer.preview(preview_request())).body
+    assert inner.calls == 3
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from micropic.domain.model import (
     Transform,
 )
 
-_COORDINATE = r"([01]|[01]?\.[0-9]{1,9}|[01]\.)"
+_COORDINATE = r"(0?\.[0-9]{1,9}|[01]\.?|1\.0{1,9})"
+"""From 0 to 1: what it lets pass is right, since it is what /openapi.json says, too."""
 _POINT = f"{_COORDINATE}:{_COORDINATE}"
 _COLOUR = "[0-9a-fA-F]{3}|[0-9a-fA-F]{6}"
 
@@ -297,8 +298,6 @@ def _read_gravity(value: str) -> Gravity:
         raise ValueError
     # Four places are a pixel in the largest picture; a normal form wants an end to them.
     x, y = (round(float(text), 4) for text in match.groups())
-    if x > 1 or y > 1:
-        raise ValueError
     return FocusPoint(x, y)
 
 

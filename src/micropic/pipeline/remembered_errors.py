@@ -11,7 +11,9 @@ from micropic.domain.errors import (
     NotAnImage,
     OriginRefused,
     SourceTooLarge,
+    TooComplex,
     TooManyPixels,
+    TooMuchMemory,
     from_wire,
 )
 from micropic.domain.model import Preview, PreviewRequest
@@ -20,13 +22,15 @@ from micropic.ports import Previewer
 
 _LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
 """What is wrong with a picture, whoever asks for it and in whichever size."""
+_OF_THE_PREVIEW = (TooComplex, TooMuchMemory)
+"""What another size of the same picture may do without; each has cost a render process."""
 _GONE = {404, 410}
 _MOST = 10_000
-"""How many sources are remembered."""
+"""How many errors are remembered."""
 
 
 class RememberedErrors:
-    """Answers for `seconds` with the error that a source has just had.
+    """Answers for `seconds` with the error that a source, or this preview of it, has just had.
 
     So a page with a broken picture on it does not hammer its origin. What may be right for the
     next client, such as a 403, or in the next moment, such as a time-out, is not remembered.
@@ -40,9 +44,9 @@ class RememberedErrors:
         self._errors: Recent[dict[str, Any]] = Recent(seconds, _MOST)
 
     async def preview(self, request: PreviewRequest) -> Preview:
-        """Raise what is remembered of the source, or ask the next previewer."""
-        source = str(request.source)
-        known = self._errors.get(source, time.monotonic())
+        """Raise what is remembered of the source or the preview, or ask the next previewer."""
+        source, now = str(request.source), time.monotonic()
+        known = self._errors.get(source, now) or self._errors.get(request.key, now)
         if known is not None and not request.reload:
             raise from_wire(known)
         try:
@@ -50,6 +54,8 @@ class RememberedErrors:
         except MicropicError as error:
             if _lasts(error):
                 self._errors.add(source, error.to_wire(), time.monotonic())
+            elif isinstance(error, _OF_THE_PREVIEW):
+                self._errors.add(request.key, error.to_wire(), time.monotonic())
             raise
 
 
