@@ -20,7 +20,7 @@ from micropic.pipeline.traced import Untraced
 from micropic.services.intake import Bounds
 from micropic.services.previewer import Worker
 from micropic.services.tallies import Jobs
-from tests.support.amqp_relay import AmqpRelay
+from tests.support.amqp_relay import AmqpRelay, asks_for_a_queue
 from tests.support.rabbitmq import RabbitMQ
 
 PREVIEW = Preview(b"x", "image/jpeg", 1e9, 60.0)
@@ -63,7 +63,7 @@ async def test_a_broker_that_does_not_tell_it_costs_no_request(rabbitmq: RabbitM
     asked = PreviewRequest(transform, source, key=key, deadline=time.monotonic() + 20)
     async with (
         deleting(broker),
-        AmqpRelay(rabbitmq.port) as relay,
+        AmqpRelay(rabbitmq.port, asks_for_a_queue) as relay,
         Worker(broker, slow, bounds, Jobs(), Untraced()) as worker,
         AmqpPreviewer(replace(broker, port=relay.port)) as previewer,
     ):
