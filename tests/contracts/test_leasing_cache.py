@@ -20,6 +20,7 @@ from micropic.domain.errors import (
     OriginRefused,
     OriginTimeout,
     Overloaded,
+    RenderCrashed,
 )
 from micropic.domain.freshness import lifetime
 from micropic.domain.model import Lease, Preview, PreviewRequest, SourceFacts
@@ -246,12 +247,39 @@ async def test_a_failure_before_a_worker_has_the_request_is_shared(cache: Leasin
     tasks = [asyncio.create_task(proxy.preview(asked())) for _ in range(3)]
     await until(lambda: len(worker.calls) == 1)
     await asyncio.wait(tasks, timeout=0.1)
-    worker.calls[0].set_exception(Overloaded("full", retry_after=7))
+    worker.calls[0].set_exception(RenderCrashed("three workers died of it"))
+    for task in tasks:
+        with pytest.raises(RenderCrashed):
+            await task
+    assert len(worker.calls) == 1
+
+
+async def test_what_one_proxy_has_no_room_for_another_gets_the_lease_for(
+    cache: LeasingCache,
+) -> None:
+    full, worker = Worker(), Worker()
+    refused = asyncio.create_task(Leasing(cache, full).preview(asked()))
+    await until(lambda: len(full.calls) == 1)
+    other = asyncio.create_task(Leasing(cache, LeaseKeeping(cache, worker)).preview(asked()))
+    await asyncio.wait([other], timeout=0.1)
+    full.calls[0].set_exception(Overloaded("full", retry_after=7))
+    with pytest.raises(Overloaded):
+        await refused
+    await until(lambda: len(worker.calls) == 1)
+    assert worker.requests[0].lease
+    worker.calls[0].set_result(made())
+    assert not (await other).provenance.collapsed
+
+
+async def test_a_refusal_by_a_worker_is_for_all_who_wait(cluster: Cluster) -> None:
+    """Else each of them would be sent through the queue, for the same."""
+    tasks = await cluster.all_but_one_wait(3)
+    cluster.worker.calls[0].set_exception(Overloaded("full", retry_after=7))
     for task in tasks:
         with pytest.raises(Overloaded) as caught:
             await task
         assert caught.value.retry_after == 7
-    assert len(worker.calls) == 1
+    assert len(cluster.worker.calls) == 1
 
 
 async def test_a_timeout_of_the_first_is_not_that_of_who_came_later(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aiormq.abc import FieldTable
 
 from micropic.services.intake import Bounds, Intake
+from tests.support.amqp_relay import AmqpRelay, sets_a_prefetch
 from tests.support.rabbitmq import RabbitMQ
 
 USUAL, MOST = 3, 10
@@ -110,3 +111,28 @@ async def test_it_takes_nothing_once_it_is_closed(worker: Worker) -> None:
     await worker.publish(1)
     assert await worker.left() == 1
     assert len(worker.held) == 1
+
+
+async def test_once_it_is_closed_nothing_is_left_that_hangs_in_a_call(
+    worker: Worker, rabbitmq: RabbitMQ
+) -> None:
+    seen = 0
+
+    def sets_another(method: bytes) -> bool:
+        nonlocal seen
+        seen += sets_a_prefetch(method)
+        return seen > 1 and sets_a_prefetch(method)
+
+    async with AmqpRelay(rabbitmq.port, sets_another) as relay:
+        connection = await aio_pika.connect(host="127.0.0.1", port=relay.port)
+        async with connection, connection.channel() as channel:
+            worker.queue = await channel.get_queue(worker.queue.name)
+            worker.channel = channel
+            worker.idle = MOST
+            await worker.publish(USUAL)
+            await worker.begin()
+            await eventually(lambda: relay.kept == 1)
+            keeper = worker.intake._keeper
+            assert keeper is not None
+            await worker.intake.close()
+            await eventually(keeper.done)

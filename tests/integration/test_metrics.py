@@ -121,8 +121,8 @@ def test_the_length_of_the_queue_is_told_as_long_as_somebody_knows_it(
 ) -> None:
     cluster = start_cluster(PROXY_TIMEOUT="30", SOURCE_TIMEOUT="30")
     length = "micropic_queue_length"
+    wait_until(lambda: length in Scrape(cluster).families)
     assert Scrape(cluster).value(length) == 0
-    assert length in Scrape(cluster).families
     cluster.workers[0].stop()
     source = origin.on("/a", Reply(photo()))
     with cluster.crowd(2) as crowd:

@@ -117,14 +117,14 @@ async def _declare(connection: AbstractConnection, queue: str, arguments: dict[s
 class Link:
     """Keeps one channel open; an async context manager.
 
-    `opened` is called with each new channel before anyone else sees it, `lost` after each one
-    that has closed.
+    `opened` is called with each new channel and its connection before anyone else sees them, `lost`
+    after each one that has closed.
     """
 
     def __init__(
         self,
         broker: Broker,
-        opened: Callable[[AbstractChannel], Awaitable[None]],
+        opened: Callable[[AbstractChannel, AbstractConnection], Awaitable[None]],
         lost: Callable[[], None],
         *,
         confirms: bool,
@@ -186,7 +186,7 @@ class Link:
                 below = await channel.get_underlay_channel()
                 # The broker ends a consumer whose queue is deleted; the next one declares it.
                 below.on_consumer_cancel_callbacks.add(lambda _: closed.set())
-                await self._opened(channel)
+                await self._opened(channel, connection)
             yield channel, closed
         finally:
             with contextlib.suppress(Exception):

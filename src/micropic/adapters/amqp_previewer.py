@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import secrets
 import time
@@ -13,10 +12,11 @@ from typing import Self
 
 import structlog
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from google.protobuf.message import DecodeError
 
 from micropic.adapters.amqp_link import Broker, BrokerError, Link, RefusedByBrokerError, errors
+from micropic.adapters.amqp_queue_length import QueueLength
 from micropic.adapters.wire import messages
 from micropic.domain.errors import Overloaded, RenderCrashed, too_late
 from micropic.domain.model import Preview, PreviewRequest
@@ -33,8 +33,6 @@ _CONFIRM_TIMEOUT = 1.0
 """Seconds for the broker to take a request; one that is out of memory or disk takes none."""
 _GRACE = 0.1
 """Seconds past the deadline for a worker's own word on who ran out of time."""
-_COUNT_EVERY = 5.0
-"""Seconds between two questions how long the queue is."""
 _LONGEST = 3600.0
 """Seconds that a request may wait, whatever its deadline."""
 
@@ -55,24 +53,24 @@ class AmqpPreviewer:
         self._ids = (f"{secrets.token_hex(8)}-{number}" for number in itertools.count())
         self._cancelling: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
-        self._counting: asyncio.Task[None]
-        self.queued: int | None = None
-        """Requests of all proxies that waited in the queue a while ago; None: nobody can tell."""
+        self._length = QueueLength(broker)
 
     async def __aenter__(self) -> Self:
         await self._link.__aenter__()
-        self._counting = asyncio.create_task(self._keep_counting())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._counting.cancel()
-        await asyncio.gather(self._counting, return_exceptions=True)
         await self._link.__aexit__()
 
     @property
     def ready(self) -> bool:
         """Tell whether the broker takes requests."""
         return self._link.ready
+
+    @property
+    def queued(self) -> int | None:
+        """Requests of all proxies that waited in the queue a while ago; None: nobody can tell."""
+        return self._length.value
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Have a worker answer.
@@ -154,30 +152,16 @@ class AmqpPreviewer:
         except BrokerError as error:
             log.warning("request_not_cancelled", error=str(error))
 
-    async def _keep_counting(self) -> None:
-        while True:
-            await asyncio.sleep(_COUNT_EVERY)
-            if (channel := self._link.channel) is not None:
-                with contextlib.suppress(BrokerError), errors():
-                    await self._count(channel)
-
-    async def _count(self, channel: AbstractChannel) -> None:
-        """Ask how long the queue is; if it was deleted the channel closes, and the next has one."""
-        queue = await channel.declare_queue(
-            self._broker.queue, passive=True, timeout=_CONFIRM_TIMEOUT
-        )
-        self.queued = queue.declaration_result.message_count
-
-    async def _opened(self, channel: AbstractChannel) -> None:
+    async def _opened(self, channel: AbstractChannel, connection: AbstractConnection) -> None:
         replies = await channel.get_queue(_REPLY_TO, ensure=False)
         await replies.consume(self._replied, no_ack=True)
         dead = await channel.get_queue(self._broker.dead_letters, ensure=False)
         await dead.consume(self._died, no_ack=True)
-        await self._count(channel)
+        self._length.begin(connection)
 
     def _lost(self) -> None:
         """Let go of whoever waits: replies find the channel that they were sent to, or nobody."""
-        self.queued = None
+        self._length.end()
         for reply in self._waiting.values():
             if not reply.done():
                 msg = "The workers went out of reach; try again in a moment."

@@ -6,7 +6,12 @@ from typing import Self
 
 import structlog
 from aio_pika import ExchangeType, Message
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractConnection,
+    AbstractExchange,
+    AbstractIncomingMessage,
+)
 from google.protobuf.message import DecodeError
 
 from micropic.adapters.amqp_link import Broker, BrokerError, Link, errors
@@ -61,7 +66,7 @@ class AmqpPurges:
             raise Overloaded(msg) from None
         return 0
 
-    async def _opened(self, channel: AbstractChannel) -> None:
+    async def _opened(self, channel: AbstractChannel, _: AbstractConnection) -> None:
         exchange = await channel.declare_exchange(self._name, ExchangeType.FANOUT, durable=True)
         queue = await channel.declare_queue(exclusive=True)
         await queue.bind(exchange)

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from micropic.domain import freshness, urls
-from micropic.domain.errors import OUT_OF_TIME, MicropicError, OriginRefused, too_late
+from micropic.domain.errors import OUT_OF_TIME, MicropicError, OriginRefused, Overloaded, too_late
 from micropic.domain.model import CacheResult, Preview, PreviewRequest
 from micropic.pipeline.caching import may_keep
 from micropic.ports import LeasingCache, Previewer
@@ -50,8 +50,10 @@ class Leasing:
         try:
             return await self._inner.preview(request)
         except BaseException as error:
-            # Perhaps no worker has seen the request; if one has, the lease is over already.
-            await _fail(self._cache, request, error)
+            # Perhaps no worker has seen the request; if one has, the lease is over already. What
+            # this process has no room for, or no way to, another one may well have.
+            told = None if isinstance(error, Overloaded) else error
+            await _fail(self._cache, request, told)
             raise
 
 

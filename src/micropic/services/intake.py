@@ -80,20 +80,24 @@ class Intake:
     def lost(self) -> None:
         """Take note that the channel is gone."""
         self._consumers.clear()
-        if self._keeper is not None:
-            self._keeper.cancel()
+        self._stop_keeping()
 
     async def close(self) -> None:
         """Take nothing new."""
         try:
             with errors():
                 async with asyncio.timeout(_TIMEOUT), self._calling:
-                    if self._keeper is not None:
-                        self._keeper.cancel()
+                    self._stop_keeping()
                     while self._consumers:
                         await self._drop()
         except BrokerError as error:
             log.warning("consumer_not_cancelled", error=str(error))
+        finally:
+            self._stop_keeping()  # in whatever call it hangs
+
+    def _stop_keeping(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
 
     async def _add(self, room: int) -> None:
         await self._channel.set_qos(room)

@@ -9,7 +9,7 @@ from typing import Self
 
 import structlog
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from google.protobuf.message import DecodeError
 
 from micropic.adapters.amqp_link import Broker, BrokerError, Link, errors
@@ -80,7 +80,7 @@ class Worker:
         """Tell whether requests can come in."""
         return self._link.ready
 
-    async def _opened(self, channel: AbstractChannel) -> None:
+    async def _opened(self, channel: AbstractChannel, _: AbstractConnection) -> None:
         cancels = await channel.declare_queue(exclusive=True)
         await cancels.bind(self._broker.cancels)
         await cancels.consume(self._called_back, no_ack=True)
