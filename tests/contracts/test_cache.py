@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from micropic.adapters import disk_cache
 from micropic.adapters.disk_cache import DiskCache
@@ -260,6 +263,37 @@ async def test_a_caller_that_leaves_does_not_stop_a_put(tmp_path: Path) -> None:
     await asyncio.gather(*cache._puts)
     assert len([path for path in (tmp_path / f"v{VERSION}").rglob("*") if path.is_file()]) == 20
     assert len(cache._index) == 20
+    cache.close()
+
+
+async def test_a_disk_that_stalls_takes_no_more_memory_than_is_bounded(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, 1024 * MIB)
+    old, large = preview("old"), replace(preview("new"), body=bytes(10 * MIB))
+    await cache.put("k9", old)
+    moves = threading.Event()
+    stalled = cache._writer.run(moves.wait, 20.0)
+    callers = [asyncio.create_task(cache.put(f"k{number}", large)) for number in range(10)]
+    with capture_logs() as told:
+        await asyncio.wait(callers[6:])
+    for caller in callers:
+        caller.cancel()
+    assert len(cache._puts) == 6
+    assert [cache.has(f"k{number}") for number in range(10)] == [True] * 6 + [False] * 4
+    assert [line["event"] for line in told] == ["cache_disk_too_slow"]
+    moves.set()
+    await asyncio.gather(stalled, *cache._puts)
+    await cache.put("k7", large)
+    assert [cache.has(f"k{number}") for number in range(6, 10)] == [False, True, False, False]
+    assert len([path for path in (tmp_path / f"v{VERSION}").rglob("*") if path.is_file()]) == 7
+    cache.close()
+
+
+async def test_an_entry_larger_than_what_may_wait_is_kept_by_a_disk_that_keeps_up(
+    tmp_path: Path,
+) -> None:
+    cache = DiskCache(tmp_path, 1024 * MIB)
+    await cache.put("k", replace(preview("x"), body=bytes(65 * MIB)))
+    assert cache.has("k")
     cache.close()
 
 

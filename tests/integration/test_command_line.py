@@ -127,15 +127,28 @@ def test_what_cannot_be_had_at_the_start_is_named_in_one_line(
     assert said in line
 
 
-def test_settings_that_contradict_each_other_are_told_in_one_line(tmp_path: Path) -> None:
-    spare = Service(
-        tmp_path, LOG_FILE="", PROXY_PLAYGROUND="off", PROXY_TRANSFORMS="fill/9/9/explain=1"
-    )
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"PROXY_PLAYGROUND": "off", "PROXY_TRANSFORMS": "fill/9/9/explain=1"},
+            ("proxy.transforms allows fill/9/9/explain=1", "proxy.playground"),
+        ),
+        (
+            {"SOURCE_MAX_BYTES": "3KiB", "SOURCE_MAX_IN_FLIGHT_BYTES": "2KiB"},
+            ("source.max_bytes is 3.0KiB", "source.max_in_flight_bytes there are only 2.0KiB"),
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told_in_one_line(
+    tmp_path: Path, given: dict[str, str], said: tuple[str, str]
+) -> None:
+    spare = Service(tmp_path, LOG_FILE="", **given)
     done = micropic("serve", **spare.settings)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "proxy.transforms allows fill/9/9/explain=1" in line
-    assert "proxy.playground" in line
+    for part in said:
+        assert part in line
 
 
 def test_it_may_have_as_many_connections_as_the_system_lets_it(

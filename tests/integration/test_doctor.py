@@ -68,6 +68,8 @@ def test_what_is_out_of_reach_is_broken(tmp_path: Path) -> None:
     [
         ("cache", {"CACHE_URL": "memory://"}, "cache.url is memory:"),
         ("serve", {"OTEL_TRACES_EXPORTER": "pigeon"}, "pigeon, which is not installed"),
+        ("serve", {"SOURCE_MAX_BYTES": "257MiB"}, "source.max_bytes is 257.0MiB"),
+        ("previewer", {"SOURCE_MAX_BYTES": "257MiB", **NOBODY_THERE}, "max_bytes is 257.0MiB"),
     ],
 )
 def test_settings_that_the_service_would_not_start_with_are_broken(

@@ -133,13 +133,21 @@ def test_what_cannot_be_rendered_soon_is_refused_before_it_is_fetched(
 def test_sources_that_take_too_many_bytes_at_once_are_refused(
     start_service: StartService, origin: Origin
 ) -> None:
-    service = start_service(SOURCE_MAX_IN_FLIGHT_BYTES="2KiB")
-    large, small = photo(640, 480), photo(40, 30)
-    assert len(small) < 2048 < len(large)
-    for chunked in (False, True):
-        source = origin.on(f"/large/{chunked}", Reply(large, chunked=chunked))
-        assert service.get(f"/fill/30/20/{source}").error == (503, "overloaded")
-        assert service.get(f"/fill/30/20/{origin.on(f'/{chunked}', Reply(small))}").status == 200
+    room = {"SOURCE_MAX_BYTES": "40KiB", "SOURCE_MAX_IN_FLIGHT_BYTES": "40KiB"}
+    service = start_service(RENDER_SLOTS="1", PROXY_MAX_WAIT="30", **room, **PATIENT)
+    large = photo(640, 480)
+    assert len(large) < 40 * 1024 < 2 * len(large)
+    sources = [origin.on(f"/{n}", Reply(large, chunked=n == 2)) for n in range(3)]
+    with service.crowd(2) as crowd:
+        with renderers_stopped(service):
+            waits = [crowd.ask(f"/fill/30/20/{origin.on('/small', Reply(photo(40, 30)))}")]
+            wait_for(service, "micropic_render_processes_busy", 1)
+            waits.append(crowd.ask(f"/fill/30/20/{sources[0]}"))
+            wait_for(service, "micropic_render_waiting", 1)
+            for source in sources[1:]:
+                assert service.get(f"/fill/30/20/{source}").error == (503, "overloaded")
+        assert {one.result().status for one in waits} == {200}
+    assert {service.get(f"/fill/30/20/{source}").status for source in sources} == {200}
     told = Scrape(service)
     assert told.value("micropic_refusals_total", queue="bytes") == 2
     assert told.value("micropic_held_source_bytes") == 0

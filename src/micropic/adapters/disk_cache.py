@@ -20,12 +20,14 @@ import asyncio
 import contextlib
 import errno
 import itertools
+import math
 import os
 import re
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -48,6 +50,13 @@ _READERS = 4
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SHARE_AT_ONCE = 100
 """On a full disk a hundredth of all goes at once, so that not every write has to fail first."""
+_MOST_UNWRITTEN = 64 * 1024**2
+"""Bytes of entries that may wait for the writer: a second or so of a slow disk.
+
+More would only pile up: a disk that stalls, or is slower than what comes, must not take the memory.
+"""
+_TOLD_EVERY = 60.0
+"""Seconds between two words in the log that the disk does not keep up."""
 _MARK_INTERVAL = 1.0
 """Seconds."""
 _FOLDERS = [f"{n:02x}" for n in range(256)]
@@ -78,6 +87,8 @@ class DiskCache:
         self._tmp = directory / "tmp"
         self._names = itertools.count()
         self._puts: set[asyncio.Task[None]] = set()
+        self._unwritten = 0
+        self._told_at = -math.inf
         self._writing: Counter[bytes] = Counter()
         folders = [self._tmp, *(self._root / folder for folder in _FOLDERS)]
         self._directory = CacheDirectory(directory, folders)
@@ -145,14 +156,32 @@ class DiskCache:
         return preview if stored_key == key else None
 
     async def put(self, key: str, preview: Preview) -> None:
-        """Keep a preview, in the place of an older one.
+        """Keep a preview, in the place of an older one, unless too much waits to be written.
 
         A caller that leaves does not stop it half-way: a file must not stay without its entry.
         """
+        size = _on_disk(len(preview.body))  # of the smallest, its task takes about as much
+        if self._unwritten and self._unwritten + size > _MOST_UNWRITTEN:
+            self._pass_over(entry.name(key))
+            return
+        self._unwritten += size
         task = asyncio.create_task(self._put(key, preview))
         self._puts.add(task)
-        task.add_done_callback(self._puts.discard)
+        task.add_done_callback(partial(self._put_ended, size))
         await asyncio.shield(task)
+
+    def _put_ended(self, size: int, task: asyncio.Task[None]) -> None:
+        self._puts.discard(task)
+        self._unwritten -= size
+
+    def _pass_over(self, name: bytes) -> None:
+        """Have nothing by this name; nobody waits for the writer, which is far behind."""
+        if self._index.remove(name):  # what lay there before is out of date
+            self._writer.run(self._unlink, [name])
+        now = time.monotonic()
+        if now - self._told_at >= _TOLD_EVERY:
+            self._told_at = now
+            log.warning("cache_disk_too_slow", waiting_bytes=self._unwritten)
 
     async def _put(self, key: str, preview: Preview) -> None:
         head, body = pack(key, preview)

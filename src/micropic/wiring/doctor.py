@@ -14,6 +14,7 @@ from micropic.settings import Settings, SettingsError, cores
 from micropic.wiring import common
 from micropic.wiring.caches import cache_directory, open_cache
 from micropic.wiring.extras import MissingExtraError, needing
+from micropic.wiring.making import room_for_sources
 from micropic.wiring.tracing import exporters_in, open_tracer
 
 
@@ -47,6 +48,11 @@ async def _renderer(settings: Settings) -> list[Finding]:
         return [*findings, held, await doctor.formats(process)]
     finally:
         await process.stop()
+
+
+async def _sources(settings: Settings) -> list[Finding]:
+    room_for_sources(settings)
+    return []
 
 
 async def _tracing(_: Settings) -> list[Finding]:
@@ -92,8 +98,8 @@ async def _cache(settings: Settings) -> list[Finding]:
 
 
 _CHECKS: Mapping[str, Sequence[Callable[[Settings], Awaitable[list[Finding]]]]] = {
-    "serve": [_renderer, _cache, _tracing],
+    "serve": [_renderer, _sources, _cache, _tracing],
     "proxy": [_others, _tracing],
-    "previewer": [_renderer, _others, _tracing],
+    "previewer": [_renderer, _sources, _others, _tracing],
     "cache": [_shared_cache, _tracing],
 }

@@ -14,7 +14,7 @@ from micropic.pipeline.traced import traced
 from micropic.ports import Previewer, Tracer
 from micropic.services.metrics import Metrics
 from micropic.services.tallies import Previews
-from micropic.settings import Settings
+from micropic.settings import Settings, SettingsError
 from micropic.wiring import common, watched
 
 
@@ -36,6 +36,24 @@ class Maker:
         return traced(self.tracer, "make", self.previews.counted(made))
 
 
+def room_for_sources(settings: Settings) -> Room:
+    """Give the room that sources have in memory.
+
+    Raises:
+        SettingsError: it is too small for the largest one, which would be refused for ever.
+
+    """
+    largest, room = settings.source.max_bytes, settings.source.max_in_flight_bytes
+    if largest > room:
+        msg = (
+            f"The setting source.max_bytes is {largest.human_readable()}, but of "
+            f"source.max_in_flight_bytes there are only {room.human_readable()}: lower the one or "
+            "raise the other"
+        )
+        raise SettingsError(msg)
+    return Room(room)
+
+
 async def maker(
     settings: Settings,
     stack: AsyncExitStack,
@@ -47,9 +65,10 @@ async def maker(
 
     Raises:
         OSError: a render process is not to be had.
+        SettingsError: there is no room for the largest source.
 
     """
-    room, previews = Room(settings.source.max_in_flight_bytes), Previews()
+    room, previews = room_for_sources(settings), Previews()
     renderer = await stack.enter_async_context(common.renderer(settings, room, longest_wait))
     source = await common.source(settings, stack, metrics, room)
     fetching = traced(tracer, "fetch", Fetching(source, common.policy(settings)))
