@@ -53,7 +53,8 @@ def test_without_the_shared_cache_it_is_degraded_and_answers(
 
     wait_until(degraded)
     cluster.shared_cache.start()
-    wait_until(lambda: not degraded())
+    wait_until(lambda: ready(cluster)["status"] == "ready")  # without another request for it
+    assert not degraded()
 
 
 def test_without_workers_the_cache_goes_on_and_the_rest_is_in_time_a_504(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import structlog
 
 from micropic.adapters.breaker import Breaker
+from micropic.domain.model import Preview
 
 log = structlog.get_logger()
 
 _FAULTS_IN_A_ROW = 5
 _PAUSE = 1.0
 """Seconds from one try to the next while the cache does not answer."""
+_NOTHING = "/"
+"""A key that nothing is kept under."""
 _LOG_INTERVAL = 10.0
 """Seconds between two lines in the log about faults."""
 
@@ -62,15 +66,27 @@ class FaultWatch:
 
 
 class Watched:
-    """A cache outside, as those see it who run it."""
+    """A cache outside, as those see it who run it; to be read on the event loop."""
 
     def __init__(self) -> None:
         self._watch = FaultWatch()
+        self._trial: asyncio.Future[Preview | None] | None = None
 
     @property
     def trouble(self) -> str:
-        """Why the cache is not asked at present; empty while it is."""
-        return self._watch.trouble
+        """Why the cache is not asked at present; empty while it is.
+
+        Whoever wants to know has it tried: else it would be in trouble for as long as nobody has
+        requests for it.
+        """
+        trouble = self._watch.trouble
+        if trouble and (self._trial is None or self._trial.done()):
+            self._trial = asyncio.ensure_future(self.get(_NOTHING))
+        return trouble
+
+    async def get(self, key: str) -> Preview | None:
+        """Give what is kept, as a `Cache` does."""
+        raise NotImplementedError
 
     @property
     def faults(self) -> int:
