@@ -13,7 +13,7 @@ from benchmarks import load, service
 from benchmarks.load import Load
 from benchmarks.measures import Bench, in_turns
 from benchmarks.processes import NotStartedError
-from benchmarks.service import SMART_FACES, Service, preview_path
+from benchmarks.service import Service, preview_path
 from benchmarks.table import Row
 from tests.support import rabbitmq
 from tests.support.cluster import Cluster
@@ -63,13 +63,7 @@ def cluster_running(
     scratch: Path, broker: rabbitmq.RabbitMQ, memory: str = "64MiB", sources: str = "0.5"
 ) -> Iterator[Service]:
     """Run a proxy, a worker and a shared cache until the block ends."""
-    cluster = Cluster(
-        scratch,
-        broker,
-        CACHE_MEMORY=memory,
-        CACHE_SOURCES=sources,
-        RENDER_SMART_FACES=SMART_FACES,
-    )
+    cluster = Cluster(scratch, broker, CACHE_MEMORY=memory, CACHE_SOURCES=sources)
     try:
         cluster.start()
         yield Service(cluster.port, cluster.pid)

@@ -20,8 +20,6 @@ SIZE = (300, 200)
 
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 """What the service sees of our environment: no setting of a developer's own."""
-SMART_FACES = "off"
-"""`smart` is measured as it is without the extra; docs/crop.md has what faces cost."""
 
 
 class WrongAnswerError(Exception):
@@ -90,8 +88,7 @@ def serving(scratch: Path, **settings: str) -> Iterator[Service]:
 
 def environment(**settings: str) -> dict[str, str]:
     """Give what a process of ours sees: `settings`, and of our environment what it needs."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return kept | {"RENDER_SMART_FACES": SMART_FACES} | settings
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | settings
 
 
 def preview_path(origin_port: int, label: str, options: str = "") -> str:

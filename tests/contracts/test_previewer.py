@@ -6,7 +6,7 @@ import asyncio
 import io
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
@@ -40,6 +40,7 @@ from micropic.services.tallies import Jobs
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.rabbitmq import RabbitMQ
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,12 +69,6 @@ async def previewer(request: pytest.FixtureRequest, local: Previewer) -> AsyncIt
         distant = await stack.enter_async_context(AmqpPreviewer(broker))
         await eventually(lambda: worker.ready and distant.ready)
         yield distant
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 # what is waited for sets no event
-            await asyncio.sleep(0.01)
 
 
 def asked(source: str, size: str = "30/20", seconds: float = 20) -> PreviewRequest:

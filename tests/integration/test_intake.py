@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import aio_pika
 import pytest_asyncio
@@ -13,14 +12,9 @@ from aiormq.abc import FieldTable
 from micropic.services.intake import Bounds, Intake
 from tests.support.amqp_relay import AmqpRelay, sets_a_prefetch
 from tests.support.rabbitmq import RabbitMQ
+from tests.support.waiting import eventually
 
 USUAL, MOST = 3, 10
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 # what is waited for sets no event
-            await asyncio.sleep(0.01)
 
 
 class Worker:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,12 +17,7 @@ from micropic.services.tallies import Jobs
 from tests.support.amqp_relay import AmqpRelay, asks_for_a_queue
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.slow_work import PREVIEW, Slow, asked, deleting
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 # what is waited for sets no event
-            await asyncio.sleep(0.01)
+from tests.support.waiting import eventually
 
 
 async def test_a_broker_that_does_not_tell_it_costs_no_request(rabbitmq: RabbitMQ) -> None:

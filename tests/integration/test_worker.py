@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 from aio_pika import Message
 
 from micropic.adapters.amqp_link import Broker
@@ -15,12 +12,7 @@ from micropic.services.previewer import Worker
 from micropic.services.tallies import Jobs
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.slow_work import Slow, asked, deleting
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 # what is waited for sets no event
-            await asyncio.sleep(0.01)
+from tests.support.waiting import eventually
 
 
 async def test_two_messages_of_one_number_are_both_settled(rabbitmq: RabbitMQ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,3 +21,17 @@ def wait_until(condition: Callable[[], T | None], timeout: float = 20.0) -> T:
             raise AssertionError(msg)
         time.sleep(_PAUSE)
     return value
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Ask `condition` until it is true, while the event loop does other things."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 # what is waited for sets no event
+            await asyncio.sleep(_PAUSE)
+
+
+async def turns(condition: Callable[[], object]) -> None:
+    """Let the event loop turn until `condition` is true, which is up to its tasks alone."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 # each turn of the loop is a chance
+            await asyncio.sleep(0)

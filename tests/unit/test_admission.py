@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,7 @@ from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFac
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.domain.waiting import Backlog, Line
 from micropic.pipeline.admission import BacklogAdmission, FetchAdmission, RenderAdmission, admit
+from tests.support.waiting import turns
 
 TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
 KEY = build_path(TRANSFORM, SOURCE)
@@ -36,12 +36,6 @@ def asked(left: float = 60.0) -> PreviewRequest:
 def made(queue: float = 0.0, *, collapsed: bool = False) -> Preview:
     provenance = Provenance(queue=queue, render=0.01, collapsed=collapsed)
     return Preview(b"x", "image/jpeg", 0.0, 60.0, provenance=provenance)
-
-
-async def turns(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 # each turn of the loop is a chance
-            await asyncio.sleep(0)
 
 
 async def test_sources_wait_for_their_turn_and_who_leaves_takes_none() -> None:

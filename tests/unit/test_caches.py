@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.settings import Settings, SettingsError, load
 from micropic.wiring import embedded
 from micropic.wiring.caches import OpenCache, disk_cache, open_cache
+from tests.support.waiting import turns
 
 TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
 REQUEST = PreviewRequest(TRANSFORM, SOURCE, build_path(TRANSFORM, SOURCE))
@@ -130,11 +130,6 @@ async def test_what_is_made_while_a_cache_looks_for_it_is_not_made_again() -> No
     cache, inner = SlowCache(), Inner()
     opened = OpenCache(cache, str)
     shared = embedded._shared(settings(cache_memory="0"), opened, inner, lambda _: None)
-
-    async def turns(condition: Any) -> None:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 # each turn of the loop is a chance
-                await asyncio.sleep(0)
 
     first = asyncio.create_task(shared.preview(REQUEST))
     await turns(lambda: cache.looks)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,7 @@ from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.pipeline.admission import Admission, Gate
 from micropic.pipeline.coalescing import Coalescing
+from tests.support.waiting import turns
 
 TRANSFORM, SOURCE, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
 
@@ -36,12 +36,6 @@ def asked(agent: str = "a", left: float = 60.0) -> PreviewRequest:
 
 def made(lifetime: float = 60.0) -> Preview:
     return Preview(b"x", "image/jpeg", 0.0, lifetime)
-
-
-async def turns(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 # each turn of the loop is a chance
-            await asyncio.sleep(0)
 
 
 async def test_equal_requests_are_joined_and_told_so() -> None:
