@@ -5,6 +5,7 @@ libvips does the work on pictures in memory; numpy arrays are what passes betwee
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from micropic.domain.model import Box, Colour, Size
 Pixels = npt.NDArray[np.uint8]
 """H x W x 3 or 4, uint8, sRGB; the fourth is alpha, not multiplied in."""
 
-_AT_ONCE = 1 << 18
-"""Pixels that the thread that asks computes in one piece. More are computed in strips by a thread
-of libvips, which takes less memory, and some 0.1 ms for the thread."""
+_KEPT_SAMPLES = 1 << 20
+"""Samples, before and after, up to which a picture is resampled in one piece, by what is kept for
+the next one of its shape. More are computed in strips by a thread of libvips, which takes less
+memory, and some 0.1 ms for the thread."""
+_KEPT_SHAPES = 16
 _OPAQUE = 255
 _COLOURS = 3
 
@@ -65,14 +68,9 @@ def resample(pixels: Pixels, size: Size) -> Pixels:
     """Bring to `size` (Lanczos 3)."""
     if size_of(pixels) == size:
         return pixels
-    before = size_of(pixels)
-    across, down = size.width / before.width, size.height / before.height
-    if not has_alpha(pixels):
-        # To name the colour space costs a tenth of the resize, which is the same in each.
-        return _resampled(_in_memory(pixels).resize(across, vscale=down))
-    # What is transparent has a colour that nobody sees: it must not bleed into its neighbours.
-    resized = to_vips(pixels).premultiply().resize(across, vscale=down)
-    return _resampled(resized.unpremultiply().cast(pyvips.BandFormat.UCHAR))
+    if max(pixels.size, size.width * size.height * pixels.shape[2]) > _KEPT_SAMPLES:
+        return from_vips(_resized(_in_memory(pixels), size))
+    return _resampler(pixels.shape, size)(pixels)
 
 
 def lay_on(pixels: Pixels, colour: Colour) -> Pixels:
@@ -142,11 +140,39 @@ def from_vips(image: pyvips.Image) -> Pixels:
     return _array(image, image.write_to_memory())
 
 
-def _resampled(image: pyvips.Image) -> Pixels:
-    """Compute what a few steps make of pixels in memory."""
-    if image.width * image.height > _AT_ONCE:
-        return from_vips(image)
-    return _array(image, pyvips.Region.new(image).fetch(0, 0, image.width, image.height))
+class _Resampler:
+    """Resamples pictures of one shape, one at a time.
+
+    To build libvips' pipeline takes as long as what it then computes. So it is built once, on
+    memory into which each picture is copied.
+    """
+
+    def __init__(self, shape: tuple[int, ...], size: Size) -> None:
+        self._samples = np.empty(shape, np.uint8)
+        self._source = _in_memory(self._samples)
+        self._result = _resized(self._source, size)
+        self._region = pyvips.Region.new(self._result)
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        np.copyto(self._samples, pixels)
+        self._source.invalidate()  # nor does anything further on stay as it was
+        result = self._result
+        return _array(result, self._region.fetch(0, 0, result.width, result.height))
+
+
+_resampler = lru_cache(_KEPT_SHAPES)(_Resampler)
+"""What sites show are pictures of a few shapes, in a few sizes."""
+
+
+def _resized(image: pyvips.Image, size: Size) -> pyvips.Image:
+    across, down = size.width / image.width, size.height / image.height
+    if image.bands == _COLOURS:
+        # To name the colour space costs a tenth of the resize, which is the same in each.
+        return image.resize(across, vscale=down)
+    # What is transparent has a colour that nobody sees: it must not bleed into its neighbours.
+    coloured = image.copy(interpretation=pyvips.Interpretation.SRGB)
+    resized = coloured.premultiply().resize(across, vscale=down)
+    return resized.unpremultiply().cast(pyvips.BandFormat.UCHAR)
 
 
 def _array(image: pyvips.Image, samples: Any) -> Pixels:

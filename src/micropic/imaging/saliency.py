@@ -29,8 +29,6 @@ Map = npt.NDArray[np.float32]
 """H x W, float32, 0 and up."""
 
 _SIDE = 64
-_LIGHT = np.full(3, 1 / 3, np.float32)
-"""How much each channel counts where detail is looked for."""
 _BORDER = 0.08
 """The share of each side that counts as border."""
 _CENTRE = FocusPoint(0.5, 0.38)
@@ -67,13 +65,13 @@ def saliency(pixels: Pixels) -> Map:
     """Give how much each part of a picture stands out, on a grid of at most 64 x 64."""
     colour = _sampled(pixels)
     unusual = _blurred(_distance_from_border(colour), _NEAR)
-    detail = _blurred(_detail(colour @ _LIGHT), _AROUND)
+    detail = _blurred(_detail(colour.mean(axis=0)), _AROUND)
     salient: Map = (_factor(unusual) * _factor(detail)) ** _CONTRAST * _pull(*detail.shape)
     return salient
 
 
 def _sampled(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """Give the colours of at most 64 x 64 pixels that are spread evenly.
+    """Give the colours of at most 64 x 64 pixels that are spread evenly: 3 x H x W.
 
     They are picked, not averaged: that is quicker, and averaging would hide the detail that
     tells what is sharp from what is not.
@@ -81,7 +79,8 @@ def _sampled(pixels: Pixels) -> npt.NDArray[np.float32]:
     height, width = pixels.shape[:2]
     step = -(-max(height, width) // _SIDE)
     down, along = min(step, height), min(step, width)
-    return pixels[down // 2 :: down, along // 2 :: along].astype(np.float32)
+    picked = pixels[down // 2 :: down, along // 2 :: along].transpose(2, 0, 1)
+    return picked.astype(np.float32, order="C")  # what is done to all pixels is quicker by channel
 
 
 def _detail(luminance: npt.NDArray[np.float32]) -> Map:
@@ -94,16 +93,16 @@ def _detail(luminance: npt.NDArray[np.float32]) -> Map:
 
 def _distance_from_border(colour: npt.NDArray[np.float32]) -> Map:
     """Give each pixel's Mahalanobis distance from the distribution of the border's colours."""
-    height, width = colour.shape[:2]
+    _, height, width = colour.shape
     top, side = max(1, round(height * _BORDER)), max(1, round(width * _BORDER))
-    edges = colour[:top], colour[-top:], colour[:, :side], colour[:, -side:]
-    border = np.concatenate([edge.reshape(-1, 3) for edge in edges])
-    mean = border.mean(axis=0)
+    edges = colour[:, :top], colour[:, -top:], colour[..., :side], colour[..., -side:]
+    border = np.concatenate([edge.reshape(3, -1) for edge in edges], axis=1)
+    mean = border.mean(axis=1, keepdims=True)
     # 25 is five levels squared: no border is so even that noise should stand out from it.
-    covariance = (border - mean).T @ (border - mean) / len(border) + 25 * np.eye(3)
+    covariance = (border - mean) @ (border - mean).T / border.shape[1] + 25 * np.eye(3)
     whitening = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
-    white = (colour - mean).reshape(-1, 3) @ whitening
-    distance: Map = np.sqrt(np.einsum("ij,ij->i", white, white)).reshape(height, width)
+    white = whitening.T @ (colour.reshape(3, -1) - mean)
+    distance: Map = np.sqrt((white * white).sum(axis=0)).reshape(height, width)
     return distance
 
 

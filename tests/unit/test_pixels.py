@@ -1,0 +1,65 @@
+"""What is done to decoded pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from micropic.domain.model import Size
+from micropic.imaging import pixels
+from micropic.imaging.pixels import Pixels
+
+_SHAPES = [(180, 270), (270, 180), (133, 500), (200, 300)]
+
+
+def noise(shape: tuple[int, int], channels: int, seed: int) -> Pixels:
+    """Give pixels that no other seed gives."""
+    return np.random.default_rng(seed).integers(0, 256, (*shape, channels), np.uint8)
+
+
+def by_pillow(picture: Pixels, size: Size) -> Pixels:
+    """Resample in another way, which multiplies colours by their alpha, too."""
+    mode = "RGBA" if pixels.has_alpha(picture) else "RGB"
+    resized = Image.frombytes(mode, pixels.size_of(picture), picture.tobytes()).resize(
+        size, Image.Resampling.LANCZOS
+    )
+    return np.asarray(resized)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_pictures_of_one_shape_are_resampled_each_from_its_own_pixels(
+    shape: tuple[int, int], channels: int
+) -> None:
+    """What is kept for a shape is not to show in the next picture."""
+    size = Size(150, 100)
+    pictures = [noise(shape, channels, seed) for seed in range(4)]
+    for picture in [*pictures, *reversed(pictures)]:
+        expected = by_pillow(picture, size).astype(int)
+        if channels == 4:
+            picture[..., 3] |= 128  # what is nearly transparent has no colour to compare
+            expected = by_pillow(picture, size).astype(int)
+        difference = np.abs(pixels.resample(picture, size).astype(int) - expected)
+        assert difference.mean() < 2
+
+
+def test_more_shapes_than_are_kept_and_larger_ones() -> None:
+    """Each is as it should be, in any order, when it comes again, too."""
+    shapes = [(100 + 7 * number, 240) for number in range(20)] + [(1200, 900)]
+    pictures = [noise(shape, 3, seed) for seed, shape in enumerate(shapes)]
+    size = Size(90, 60)
+    once = [pixels.resample(picture, size).copy() for picture in pictures]
+    again = [pixels.resample(picture, size) for picture in reversed(pictures)]
+    for first, second, picture in zip(once, reversed(again), pictures, strict=True):
+        assert np.array_equal(first, second)
+        assert np.abs(first.astype(int) - by_pillow(picture, size).astype(int)).mean() < 2
+
+
+def test_a_part_of_a_picture_is_resampled() -> None:
+    """Rows that do not lie in one piece are taken as they lie."""
+    whole = noise((300, 400), 3, 1)
+    part = whole[20:220, 50:350]
+    given = pixels.resample(part, Size(150, 100))
+    assert np.array_equal(given, pixels.resample(part.copy(), Size(150, 100)))
+    assert np.abs(given.astype(int) - by_pillow(part.copy(), Size(150, 100))).mean() < 2
