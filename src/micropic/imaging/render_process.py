@@ -75,8 +75,8 @@ _NO_SCRATCH = {"VIPS_DISC_THRESHOLD": "1000g"}
 _written = lru_cache(urls.build_transform)
 """Sites ask for few sizes, and each of them often."""
 
-_Reply = tuple[dict[str, Any], bytes]
-"""A line from a process, and the preview that it speaks of (empty if it speaks of none)."""
+Reply = tuple[str, bytes]
+"""A preview: its media type and its bytes."""
 
 
 class RenderProcess(asyncio.Protocol):
@@ -88,7 +88,9 @@ class RenderProcess(asyncio.Protocol):
         self._words = words
         self._received = bytearray()
         self._used = 0
-        self._reply: asyncio.Future[_Reply] = loop.create_future()  # to its first word
+        self._ready: asyncio.Future[dict[str, list[str]]] = loop.create_future()
+        self._reply: asyncio.Future[Reply] | None = None
+        self._timer: asyncio.TimerHandle
         self._transport: asyncio.Transport
         self._process: asyncio.subprocess.Process
         self.killed = False
@@ -141,7 +143,7 @@ class RenderProcess(asyncio.Protocol):
         await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                process.sandbox = (await process._reply)[0]["sandbox"]
+                process.sandbox = await process._ready
         except (TimeoutError, RenderCrashed, TooMuchMemory) as error:
             await process.stop()
             msg = f"a render process ended, or hung, at its start: {process.said}"
@@ -161,9 +163,15 @@ class RenderProcess(asyncio.Protocol):
         """Tell whether it can be given a picture."""
         return not (self.killed or self.gone.done())
 
-    def send(self, body: bytes | bytearray, transform: Transform, seconds: float) -> None:
-        """Hand a picture over; `seconds` are what it is given for it."""
-        self._reply = asyncio.get_running_loop().create_future()
+    def send(
+        self, body: bytes | bytearray, transform: Transform, seconds: float
+    ) -> asyncio.Future[Reply]:
+        """Hand a picture over; give what will be its preview, or else a MicropicError.
+
+        If that takes more than `seconds`, the process is killed. Who is no longer interested has
+        to leave the future alone: the process is not free before it is done.
+        """
+        loop = asyncio.get_running_loop()
         self._used = len(body)
         memory_file.write(self._body, body)
         request = {
@@ -171,20 +179,10 @@ class RenderProcess(asyncio.Protocol):
             "length": len(body),
             "seconds": seconds,
         }
+        self._reply = loop.create_future()
+        self._timer = loop.call_later(seconds, self._time_up, self._reply, seconds)
         self._transport.write(orjson.dumps(request) + b"\n")
-
-    async def receive(self, timeout: float) -> tuple[str, bytes]:
-        """Give the preview's media type and bytes; kill the process if that takes too long."""
-        try:
-            async with asyncio.timeout(timeout):
-                reply, preview = await self._reply
-        except TimeoutError:
-            self.kill()
-            msg = f"The picture could not be rendered within {max(timeout, 0):.1f} s."
-            raise RenderTimeout(msg, timeout) from None
-        if "error" in reply:
-            raise from_wire(reply["error"])
-        return reply["media_type"], preview
+        return self._reply
 
     def kill(self) -> None:
         """End the process at once."""
@@ -214,19 +212,34 @@ class RenderProcess(asyncio.Protocol):
         if self._received.endswith(b"\n"):
             line, self._received = self._received, bytearray()
             try:
-                self._reply.set_result(self._take(orjson.loads(line)))
+                self._take(orjson.loads(line))
             except (asyncio.InvalidStateError, ValueError, TypeError, OSError, MemoryError):
                 self.kill()  # it speaks out of turn, or nonsense: it is not to be trusted
 
-    def _take(self, reply: dict[str, Any]) -> _Reply:
+    def _take(self, said: dict[str, Any]) -> None:
+        if self._reply is None:
+            self._ready.set_result(said["sandbox"])
+            return
+        preview = self._preview(said.get("length", 0))
+        if "error" in said:
+            self._reply.set_exception(from_wire(said["error"]))
+        else:
+            self._reply.set_result((said["media_type"], preview))
+        self._timer.cancel()
+
+    def _time_up(self, reply: asyncio.Future[Reply], seconds: float) -> None:
+        self.kill()
+        msg = f"The picture could not be rendered within {seconds:.1f} s."
+        reply.set_exception(RenderTimeout(msg, seconds))
+
+    def _preview(self, length: int) -> bytes:
         """Take the preview out at once: when the process has died the memory file is gone."""
-        length = reply.get("length", 0)
         preview = os.pread(self._body, length, 0)
         if max(self._used, length) > _KEPT_BODY:
             os.ftruncate(self._body, _KEPT_BODY)
         if os.lseek(self._words, 0, os.SEEK_CUR):  # of no interest: the process lives
             os.ftruncate(self._words, os.lseek(self._words, 0, os.SEEK_SET))
-        return reply, preview
+        return preview
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # however it ended
         """Note its end, and what it said before."""
@@ -236,9 +249,11 @@ class RenderProcess(asyncio.Protocol):
         os.close(self._words)
         self.said = words.decode(errors="replace")
         self.gone.set_result(None)
-        if not self._reply.done():
-            self._reply.set_exception(_end(self.said))
-            self._reply.exception()  # seen: an idle process has nobody waiting
+        for awaited in (self._ready, self._reply):
+            if awaited and not awaited.done():
+                awaited.set_exception(_end(self.said))
+        if self._reply:
+            self._timer.cancel()
 
 
 def _end(said: str) -> MicropicError:

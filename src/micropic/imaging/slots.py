@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ import structlog
 from micropic.domain.errors import DeadlineExceeded, RenderTimeout
 from micropic.domain.model import Rendered, Transform
 from micropic.domain.waiting import Line, Room
+from micropic.imaging.free_processes import FreeProcesses
 from micropic.imaging.kinds import Limits
 from micropic.imaging.render_process import RenderProcess
 
@@ -55,10 +57,9 @@ class RenderSlots:
         self._count = count
         self._options = options
         self._room = room or Room()
-        self._idle: asyncio.LifoQueue[RenderProcess] = asyncio.LifoQueue()
+        self._free = FreeProcesses()
         self._alive: set[RenderProcess] = set()
         self._keepers: list[asyncio.Task[None]] = []
-        self._jobs: set[asyncio.Task[tuple[str, bytes]]] = set()
         self.line = Line(count, options.longest_wait)
         """Pictures that no process is free for."""
         self.killed = self.died = 0
@@ -126,55 +127,41 @@ class RenderSlots:
             process = await self._free_process(queued, deadline)
         started = time.monotonic()
         # Nothing is awaited between the choice and this: the process cannot be lost on the way.
-        timeout = min(self._options.timeout, deadline - started)
-        process.send(body, transform, timeout)
-        job = asyncio.create_task(self._finish(process, timeout))
+        reply = process.send(body, transform, min(self._options.timeout, deadline - started))
         self.line.busy += 1
-        self._jobs.add(job)
-        job.add_done_callback(self._settle)
-        # A caller that leaves does not break the slot: the job ends by its own time limit.
-        media_type, preview = await asyncio.shield(job)
+        reply.add_done_callback(partial(self._finished, process, started))
+        # A caller that leaves does not break the slot: the render ends by its own time limit.
+        media_type, preview = await asyncio.shield(reply)
         return Rendered(
             preview, media_type, queue=started - queued, render=time.monotonic() - started
         )
 
     async def _free_process(self, now: float, deadline: float) -> RenderProcess:
+        msg = "No renderer was free in time; the service is busy."
+        # Who has less left is not worth a process: it would be killed at its work.
+        left = deadline - now - _LEAST_TIME
+        if left <= 0:
+            raise DeadlineExceeded(msg)
         self.line.join(now)
         try:
-            # Who has less left is not worth a process: it would be killed at its work.
-            async with asyncio.timeout(deadline - now - _LEAST_TIME):
-                await asyncio.sleep(0)  # a time that is up already counts, too
-                while not (process := await self._idle.get()).usable:
-                    pass
-                return process
+            return await self._free.get(left)
         except TimeoutError:
-            msg = "No renderer was free in time; the service is busy."
             raise DeadlineExceeded(msg) from None
         finally:
             self.line.leave(time.monotonic())
 
-    async def _finish(self, process: RenderProcess, timeout: float) -> tuple[str, bytes]:
-        started, whole = time.monotonic(), True
-        try:
-            return await process.receive(timeout)
-        except RenderTimeout:
-            whole = False
-            raise
-        finally:
-            self.line.busy -= 1
-            ended = time.monotonic()
-            self.line.served(ended, ended - started, whole=whole)
-            if process.usable:
-                self._idle.put_nowait(process)
-
-    def _settle(self, job: asyncio.Task[Any]) -> None:
-        self._jobs.discard(job)
-        if not job.cancelled():
-            job.exception()  # seen: where the caller has left, nobody is to be told of it
+    def _finished(self, process: RenderProcess, started: float, reply: asyncio.Future[Any]) -> None:
+        """Note how long it took; where the caller has left, nobody else is told what came of it."""
+        whole = not isinstance(reply.exception(), RenderTimeout)
+        ended = time.monotonic()
+        self.line.busy -= 1
+        self.line.served(ended, ended - started, whole=whole)
+        if process.usable:
+            self._free.add(process)
 
     def _take_in(self, process: RenderProcess) -> None:
         self._alive.add(process)
-        self._idle.put_nowait(process)
+        self._free.add(process)
 
     async def _keep(self, process: RenderProcess) -> None:
         """Keep one slot alive: put a new process in the place of one that died."""

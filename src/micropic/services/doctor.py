@@ -107,9 +107,8 @@ async def formats(process: RenderProcess) -> Finding:
     tries += [(Kind.PNG, form, _picture(Kind.PNG)) for form in out]
     for kind, form, body in tries:
         transform = urls.parse_transform(f"fill/30/20/f={form},g=smart,q=80")
-        process.send(body, transform, _PATIENCE)
         try:
-            await process.receive(_PATIENCE)
+            await process.send(body, transform, _PATIENCE)
         except MicropicError as error:
             said = " ".join(process.said.split())[-_SAID:]
             failed.append(f"{kind} to {form}: {error.detail} {said}".strip())

@@ -1,0 +1,56 @@
+"""Render processes that have nothing to do, and who waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from micropic.imaging.render_process import RenderProcess
+
+
+class FreeProcesses:
+    """Hands processes on to who waits for one: first come, first served."""
+
+    def __init__(self) -> None:
+        self._idle: list[RenderProcess] = []
+        self._waiting: deque[asyncio.Future[RenderProcess]] = deque()
+
+    def add(self, process: RenderProcess) -> None:
+        """Give a process to who has waited longest, or keep it for who comes next."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(process)
+                return
+        self._idle.append(process)
+
+    async def get(self, timeout: float) -> RenderProcess:
+        """Give a process that takes pictures; the one that worked last, whose caches are warm.
+
+        Raises:
+            TimeoutError: there was none within `timeout`, in seconds.
+
+        """
+        if process := self._pop():
+            return process
+        async with asyncio.timeout(timeout):
+            while not (process := await self._next()).usable:  # it has died on its way
+                if other := self._pop():
+                    return other
+            return process
+
+    def _pop(self) -> RenderProcess | None:
+        while self._idle:
+            if (process := self._idle.pop()).usable:
+                return process
+        return None
+
+    async def _next(self) -> RenderProcess:
+        turn: asyncio.Future[RenderProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.add(turn.result())  # it came as its caller left
+            raise
