@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -66,6 +67,8 @@ DEFAULT = Grammar()
 MAX_LENGTH = 8192
 """The longest path with its query, in bytes: beyond it few origins answer (RFC 9110, 4.1)."""
 
+_REMEMBERED = 256
+"""Sites ask for few sizes, of pictures at few hosts, and for each of them often."""
 _MODES = {mode.encode(): mode for mode in Mode}
 
 _OPTIONS = re.compile(rb"[a-z]+=[^,]*(?:,[a-z]+=[^,]*)*")
@@ -101,26 +104,44 @@ def parse_path(path: bytes, query: bytes, grammar: Grammar, accept: str = "") ->
         raise BadRequest(msg)
     _, mode, width, height, rest = parts
     segment, source = _split_options(rest)
+    asked = _asked(mode, width, height, segment, grammar, accept)
+    read = parse_source(source, query, grammar)
+    return Address(asked.transform, read, asked.negotiated, asked.expires)
+
+
+class _Asked(NamedTuple):
+    """All that an address says but for its source."""
+
+    transform: Transform
+    negotiated: frozenset[str]
+    expires: int | None
+
+
+@lru_cache(_REMEMBERED)
+def _asked(  # noqa: PLR0913, PLR0917 # what it is remembered by
+    mode: bytes, width: bytes, height: bytes, segment: bytes, grammar: Grammar, accept: str
+) -> _Asked:
+    """Read what is before the source.
+
+    Raises:
+        BadRequest, PreviewForbidden: see `parse_path`.
+
+    """
     max_side = grammar.defaults.max_side
     size = Size(_side("width", width, max_side), _side("height", height, max_side))
     values = options.read(segment)
     transform = options.transform(_MODES[mode], size, values, grammar.defaults, accept)
-    address = Address(
-        transform,
-        parse_source(source, query, grammar),
-        options.negotiated(values),
-        values.get("exp"),
-    )
+    asked = _Asked(transform, options.negotiated(values), values.get("exp"))
     if grammar.sizes and transform.size not in grammar.sizes:
         allowed = ", ".join(f"{width}x{height}" for width, height in sorted(grammar.sizes))
         msg = f"The sizes that may be asked for here are {allowed}."
         raise PreviewForbidden(msg)
     if grammar.transforms:
         plain = options.transform(_MODES[mode], size, values, grammar.defaults)
-        if AllowedPreview(plain, address.negotiated) not in grammar.transforms:
+        if AllowedPreview(plain, asked.negotiated) not in grammar.transforms:
             msg = "This preview is not among those that may be asked for here (proxy.transforms)."
             raise PreviewForbidden(msg)
-    return address
+    return asked
 
 
 def parse_source(source: bytes, query: bytes = b"", grammar: Grammar = DEFAULT) -> SourceUrl:
@@ -197,12 +218,14 @@ def parse_key(key: str) -> tuple[Transform, SourceUrl]:
     return transform, parse_source(source.encode())
 
 
+@lru_cache(_REMEMBERED)
 def build_transform(transform: Transform) -> str:
     """Give the part of the path before the source, in the normal form of its options."""
     size = transform.size
     return f"{transform.mode}/{size.width}/{size.height}/{options.write(transform)}"
 
 
+@lru_cache(_REMEMBERED)
 def parse_transform(text: str) -> Transform:
     """Read what `build_transform` gave."""
     mode, width, height, segment = text.split("/")
@@ -251,6 +274,7 @@ def _scheme(source: bytes, default: Scheme) -> tuple[Scheme, bytes]:
     return default, source
 
 
+@lru_cache(_REMEMBERED)
 def _authority(authority: bytes) -> tuple[str, int | None]:
     """Read `host[:port]`; the host comes back in its normal form."""
     if b"@" in authority:

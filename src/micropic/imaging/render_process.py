@@ -26,7 +26,6 @@ import re
 import socket
 import sys
 from dataclasses import asdict
-from functools import lru_cache
 from typing import Any, cast
 
 import orjson
@@ -71,9 +70,6 @@ ONE_THREAD = {
 """There are as many processes as can be of use: none is to have threads of its own."""
 _NO_SCRATCH = {"VIPS_DISC_THRESHOLD": "1000g"}
 """Else libvips writes what takes more than 100 MB to a file, which it may not."""
-
-_written = lru_cache(urls.build_transform)
-"""Sites ask for few sizes, and each of them often."""
 
 Reply = tuple[str, bytes]
 """A preview: its media type and its bytes."""
@@ -175,7 +171,7 @@ class RenderProcess(asyncio.Protocol):
         self._used = len(body)
         memory_file.write(self._body, body)
         request = {
-            "transform": _written(transform),
+            "transform": urls.build_transform(transform),
             "length": len(body),
             "seconds": seconds,
         }

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from micropic.domain import urls
@@ -23,8 +23,6 @@ from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
 
 _NICENESS = 3
-_transform = lru_cache(urls.parse_transform)
-"""Sites ask for few sizes, and each of them often."""
 _Render = Callable[[bytes | memoryview, Transform], engine.Encoded]
 
 
@@ -44,7 +42,7 @@ def _say(control: int, what: dict[str, Any]) -> None:
 
 
 def _answer(request: dict[str, Any], body: int, render: _Render) -> dict[str, Any]:
-    transform = _transform(request["transform"])
+    transform = urls.parse_transform(request["transform"])
     sandbox.allow_time(request["seconds"])
     try:
         preview = _rendered(body, request["length"], transform, render)
