@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.hostile.cases.base import PHOTO, stays, whole
 from tests.support.origin import Answering, Origin, Received, Reply, redirect
 from tests.support.pictures import photo
+from tests.support.rude_origin import Act, RudeOrigins
 from tests.support.service import Service
 from tests.support.shape import running
 from tests.support.waiting import wait_until
@@ -25,6 +28,26 @@ def hasty(
     """Give a service that is soon out of patience."""
     settings = {"SOURCE_TIMEOUT": str(SOURCE_TIMEOUT), "PROXY_TIMEOUT": str(PROXY_TIMEOUT)}
     yield from running(request, tmp_path_factory.mktemp("hasty"), **settings)
+
+
+@pytest.mark.parametrize("shape", ["embedded", "distributed"])
+@pytest.mark.parametrize(
+    "act",
+    [pytest.param(stays(b""), id="all"), pytest.param(stays(whole(PHOTO)[:-9]), id="the end")],
+)
+def test_silence_is_not_waited_out(
+    request: pytest.FixtureRequest, tmp_path: Path, shape: str, act: Act
+) -> None:
+    """An origin that has gone to sleep is left before all the time is up that it may take."""
+    request.param = shape
+    settings = {"SOURCE_READ_TIMEOUT": "0.5", "SOURCE_TIMEOUT": "40", "PROXY_TIMEOUT": "50"}
+    with RudeOrigins({}) as origins:
+        (authority,) = origins.serve([act])
+        for service in running(request, tmp_path, **settings):
+            began = time.monotonic()
+            assert service.get(f"/fill/30/20/{authority}/a").error == (504, "origin_timeout")
+            assert time.monotonic() - began < 40
+        wait_until(lambda: not origins.visits)
 
 
 def assert_given_up(service: Service, source: str) -> None:

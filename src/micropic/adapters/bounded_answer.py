@@ -61,6 +61,6 @@ class BoundedAnswer(ResponseHandler):
         """Tell whoever reads the body, too; aiohttp leaves that one waiting for the end."""
         body = self._payload
         if body is not None and not body.is_eof() and body.exception() is None:
-            known = isinstance(exc, aiohttp.ClientPayloadError)
+            known = isinstance(exc, aiohttp.ClientPayloadError | TimeoutError)
             body.set_exception(exc if known else aiohttp.ClientPayloadError(str(exc)))
         super().set_exception(exc, *cause)

@@ -54,6 +54,8 @@ class HttpSourceOptions:
     user_agent: str
     timeout: float = 5.0
     connect_timeout: float = 2.0
+    read_timeout: float = 5.0
+    """The longest silence, before the first byte or after."""
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 10
     max_per_origin: int = 64
@@ -89,7 +91,9 @@ class HttpSource:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,
-            timeout=aiohttp.ClientTimeout(total=None, connect=options.connect_timeout),
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=options.connect_timeout, sock_read=options.read_timeout
+            ),
         )
         return self
 

@@ -95,6 +95,9 @@ class SourceSettings(_Section):
     )
     timeout: kinds.Seconds = Field(5.0, description="time for a source, redirects and all")
     connect_timeout: kinds.Seconds = Field(2.0, description="time to resolve a name and connect")
+    read_timeout: kinds.Seconds = Field(
+        5.0, description="longest silence of an origin, before its first byte or after"
+    )
     max_bytes: kinds.Bytes = Field(ByteSize(32 * 1024**2), description="largest source")
     max_redirects: kinds.Count = Field(10, description="redirects that are followed")
     max_per_origin: kinds.AtLeastOne = Field(

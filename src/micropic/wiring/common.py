@@ -124,6 +124,7 @@ async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics, ro
         user_agent=f"micropic/{__version__}",
         timeout=chosen.timeout,
         connect_timeout=chosen.connect_timeout,
+        read_timeout=chosen.read_timeout,
         max_bytes=chosen.max_bytes,
         max_redirects=chosen.max_redirects,
         max_per_origin=chosen.max_per_origin,
