@@ -141,6 +141,17 @@ def test_smart_searches_grey_pictures_and_none_without_skin(
     assert len(searched) == 2
 
 
+@needs_extra
+def test_smart_searches_no_picture_of_which_most_is_shown(
+    astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(faces, "detect")
+    for window in (Size(512, 512), Size(512, 384), Size(384, 512)):
+        assert faces.place_smart(astronaut, window) == place_salient(astronaut, window)
+    with pytest.raises(NameError):
+        faces.place_smart(astronaut, Size(512, 341))
+
+
 def test_without_the_extra_smart_is_saliency(
     astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,14 +28,15 @@ _ABOVE, _AROUND = 0.4, 0.2
 """How far a head reaches beyond its face: upwards, and elsewhere, as shares of the face."""
 _SKIN = 0.1
 """The share of a picture that has the colours of skin if it pays to look for faces."""
+_ROOMY = 0.7
+"""The share of a picture that a window shows at most if it pays to look for faces."""
 _COLOURLESS = 3.0
 """The mean chroma, in levels, up to which a picture says nothing of skin."""
 
 
 def place_smart(pixels: Pixels, window: Size) -> Box:
     """Place the window over what stands out, and so that it shows the faces that are found."""
-    heads = [] if size_of(pixels) == window else glimpse_faces(pixels)
-    return place_salient(pixels, window, _as_many_as_fit(heads, window))
+    return place_salient(pixels, window, _as_many_as_fit(glimpse_faces(pixels, window), window))
 
 
 def place_faces(pixels: Pixels, window: Size) -> Box:
@@ -55,9 +56,15 @@ def find_faces(pixels: Pixels) -> list[Box]:
     return _heads(pixels, _SIDE) if has_faces() else []
 
 
-def glimpse_faces(pixels: Pixels) -> list[Box]:
-    """Give the faces that `smart` sees: as `find_faces`, but quicker, and only where skin is."""
-    return _heads(pixels, _SIDE_OF_SMART, where=_may_show_faces) if has_faces() else []
+def glimpse_faces(pixels: Pixels, window: Size) -> list[Box]:
+    """Give the faces that `smart` sees: as `find_faces`, but quicker, and only where it may pay.
+
+    That is where there is skin, and where the window has room to move.
+    """
+    width, height = size_of(pixels)
+    if not has_faces() or window.width * window.height > _ROOMY * width * height:
+        return []
+    return _heads(pixels, _SIDE_OF_SMART, where=_may_show_faces)
 
 
 def _heads(
