@@ -16,6 +16,7 @@ from micropic.domain.urls import DEFAULT, parse_source
 from micropic.web.openapi import Described, describe
 from micropic.web.pages import page_types
 from tests.support.service import Service
+from tests.support.shape import running
 
 TOKEN = "a-token-for-purging"
 TRIES = 30
@@ -44,15 +45,13 @@ OPERATIONS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=["embedded", "distributed"])
+def described(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     """Give a service that has all the routes there are."""
     settings = {"PROXY_PURGE_TOKEN": TOKEN, "PROXY_MAX_SIDE": str(MAX_SIDE)}
-    service = Service(tmp_path_factory.mktemp("described"), **settings)
-    try:
-        yield service.start()
-    finally:
-        service.close()
+    yield from running(request, tmp_path_factory.mktemp("described"), **settings)
 
 
 @pytest.fixture(scope="module")
