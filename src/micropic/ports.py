@@ -119,6 +119,10 @@ class LeasingCache(Cache, Protocol):
         """Tell those who wait what went wrong; None: nothing did, let the next one have a lease."""
         ...
 
+    def release(self, lease: str) -> None:
+        """Let the next one have a lease that was given here, unless it has ended."""
+        ...
+
 
 Notes = dict[str, str | float]
 """What is said of a span, by name."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,6 +179,49 @@ async def test_who_waits_and_leaves_gets_no_lease(cache: LeasingCache) -> None:
     await waits(stayer)  # by then the cache knows, too
     await cache.fail("k", lease, None)
     assert isinstance(await stayer, Lease)
+
+
+async def test_a_lease_that_is_released_goes_to_the_next(cache: LeasingCache) -> None:
+    lease = await token(cache)
+    other = waiter(cache)
+    await waits(other)
+    cache.release(lease)
+    next_one = await other
+    assert isinstance(next_one, Lease)
+    await cache.put("k", made(), next_one.token)
+    cache.release(next_one.token)  # of what has ended nothing is left
+    assert await cache.get("k")
+
+
+class SlowDisk(DiskCache):
+    """Begins to keep something when it is told to."""
+
+    async def put(self, key: str, preview: Preview) -> None:
+        self.is_asked.set()
+        await self.gate.wait()
+        await super().put(key, preview)
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, 100 * MIB)
+        self.is_asked, self.gate = asyncio.Event(), asyncio.Event()
+
+
+async def test_others_get_what_is_kept_too_late_for_who_put_it(tmp_path: Path) -> None:
+    disk = SlowDisk(tmp_path)
+    async with (
+        CacheServer(disk, "127.0.0.1", 0) as server,
+        GrpcCache("127.0.0.1", server.port, 10.0) as cache,
+    ):
+        lease = await token(cache)
+        other = waiter(cache)
+        await waits(other)
+        put = asyncio.create_task(cache.put("k", made(), lease))
+        await disk.is_asked.wait()
+        put.cancel()
+        await waits(other)  # by then the cache knows that it was left
+        disk.gate.set()
+        assert isinstance(await other, Preview)
+    disk.close()
 
 
 # --- the previewers ----------------------------------------------------------------------------
@@ -364,6 +408,32 @@ async def test_what_was_made_under_no_lease_is_kept_too(cache: LeasingCache) -> 
     worker.calls[0].set_result(preview := made())
     await task
     assert await cache.get(KEY) == preview
+
+
+class KeepsNothing:
+    """A cache whose disk, or network, is in trouble when something is to be kept."""
+
+    def __init__(self, cache: LeasingCache) -> None:
+        self._cache = cache
+
+    async def put(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+
+async def test_who_waits_for_what_could_not_be_kept_gets_the_lease(cache: LeasingCache) -> None:
+    failing = Cluster(KeepsNothing(cache))
+    first = failing.ask()
+    await until(lambda: len(failing.worker.calls) == 1)
+    second = failing.ask()
+    await asyncio.wait([second], timeout=0.1)
+    failing.worker.calls[0].set_result(made(b"one"))
+    assert (await first).body == b"one"
+    await until(lambda: len(failing.worker.calls) == 2)
+    failing.worker.calls[1].set_result(made(b"two"))
+    assert (await second).body == b"two"
 
 
 async def test_without_the_cache_each_request_goes_on_by_itself() -> None:

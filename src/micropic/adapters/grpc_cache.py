@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
@@ -37,6 +38,11 @@ _LARGE_FACTOR = 20
 """The same for a body that is streamed."""
 _PURGE_TIMEOUT = 30.0
 """Seconds: by prefix every entry is looked at."""
+_LEASE_FACTOR = 10
+"""How much longer than a `get` the first word about a lease may take.
+
+Who goes on without one makes what another one is making: a busy machine is no reason for that.
+"""
 _LEASE_GRACE = 0.1
 """Seconds past its time in which the cache may say itself that a wait is over."""
 _OPTIONS = (
@@ -60,9 +66,10 @@ _OPTIONS = (
 class GrpcCache(Watched):
     """Asks the shared cache at `host` and `port`; `timeout` (seconds) is for one `get`.
 
-    A fault costs no more than that: a `get` misses, and there is no lease. After some in a row
-    the cache is left alone but for a try now and then. What `carrier` gives goes along as
-    metadata of each call. To be made on the event loop.
+    A fault costs no more than that, or ten times as much where a lease is asked for: a `get`
+    misses, and there is no lease. After some in a row the cache is left alone but for a try now
+    and then. What `carrier` gives goes along as metadata of each call. To be made on the event
+    loop.
     """
 
     def __init__(
@@ -74,11 +81,12 @@ class GrpcCache(Watched):
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
         self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
         self._gets = Batches(self._get_many)
-        self._leases: set[Any] = set()
-        """Calls that hold a lease for as long as they last."""
+        self._leases: dict[str, Any] = {}
+        """Calls that hold a lease for as long as they last, by its token."""
 
     async def __aenter__(self) -> Self:
-        """Connect at the first call."""
+        """Begin to connect, which takes longer than the first call may."""
+        self._channel.get_state(try_to_connect=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -135,8 +143,7 @@ class GrpcCache(Watched):
             MicropicError: what the holder of the lease failed by.
 
         """
-        # It may take long by its nature, so that only who answered just now is asked.
-        if self._watch.in_doubt or time_left <= 0:
+        if time_left <= 0:
             return None
         time_left = min(time_left, MAX_TIME_LEFT)
         request = cache_pb2.LeaseRequest(key=key, time_left=time_left)
@@ -158,15 +165,45 @@ class GrpcCache(Watched):
     async def _take(
         self, request: cache_pb2.LeaseRequest, **call_options: Any
     ) -> cache_pb2.LeaseReply:
-        """Read the one reply, and stay on the call while the lease lasts."""
+        """Read the one reply, and stay on the call while the lease lasts.
+
+        Raises:
+            TimeoutError: the cache does not even say that it has heard.
+
+        """
         call = self._stub.Lease(request, **call_options)
+        await self._heard(call)
         reply = await call.read()
         if reply is grpc.aio.EOF:
             return cache_pb2.LeaseReply()
-        if reply.token:
-            self._leases.add(call)
-            call.add_done_callback(self._leases.discard)
+        if token := reply.token:
+            self._leases[token] = call
+            call.add_done_callback(lambda _: self._leases.pop(token, None))
         return reply  # type: ignore[no-any-return] # the stub is not typed
+
+    async def _heard(self, call: Any) -> None:
+        """Wait until the cache has begun to answer: the answer itself may take long by its nature.
+
+        Raises:
+            TimeoutError: it has not within its time.
+
+        """
+        try:
+            async with asyncio.timeout(self._timeout * _LEASE_FACTOR):
+                await call.initial_metadata()
+        except BaseException as error:
+            call.cancel()
+            if isinstance(error, TimeoutError):
+                msg = "no word about a lease"
+                raise TimeoutError(msg) from None
+            raise
+        if not call.done():  # else it may have failed
+            self._watch.succeeded()
+
+    def release(self, lease: str) -> None:
+        """Give up a lease that was given to this client, unless it has ended."""
+        if call := self._leases.pop(lease, None):
+            call.cancel()
 
     async def fail(self, key: str, lease: str, error: MicropicError | None) -> None:
         """Tell those who wait what went wrong; None: nothing did, let the next one have a lease."""
@@ -202,7 +239,7 @@ class GrpcCache(Watched):
     ) -> T | None:
         try:
             reply = await call(request, timeout=timeout, metadata=tuple(self._carrier().items()))
-        except (grpc.RpcError, grpc.aio.BaseError) as error:
+        except (grpc.RpcError, grpc.aio.BaseError, TimeoutError) as error:
             self._watch.failed(_describe(error))
             return None
         self._watch.succeeded()

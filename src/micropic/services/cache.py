@@ -111,6 +111,7 @@ class CacheService(cache_pb2_grpc.CacheServicer):
         self._cache = cache
         self._leases = leases
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._puts: set[asyncio.Task[None]] = set()
 
     async def Get(self, request: cache_pb2.GetRequest, _: _Context) -> cache_pb2.GetReply:
         """Give what is kept, fresh or not."""
@@ -152,9 +153,10 @@ class CacheService(cache_pb2_grpc.CacheServicer):
                 yield cache_pb2.Piece(body=piece)
 
     async def Lease(
-        self, request: cache_pb2.LeaseRequest, _: _Context
+        self, request: cache_pb2.LeaseRequest, context: _Context
     ) -> AsyncIterator[cache_pb2.LeaseReply]:
         """Give a lease, or what came of another's; who is gone holds none."""
+        await context.send_initial_metadata(())  # whoever waits is to know that it was heard
         outcome = await self._outcome(request)
         if not isinstance(outcome, model.Lease):
             yield _lease_reply(outcome)
@@ -214,6 +216,13 @@ class CacheService(cache_pb2_grpc.CacheServicer):
         return cache_pb2.PutReply()
 
     async def _keep(self, key: str, preview: Preview, token: str) -> None:
+        """Keep it for others, too: a caller whose time is up does not stop it half-way."""
+        task = asyncio.create_task(self._keep_and_share(key, preview, token))
+        self._puts.add(task)
+        task.add_done_callback(self._puts.discard)
+        await asyncio.shield(task)
+
+    async def _keep_and_share(self, key: str, preview: Preview, token: str) -> None:
         await self._cache.put(key, preview)
         # Only then: whoever finds no lease any more finds the preview.
         if _is_fresh(preview):

@@ -7,6 +7,7 @@ import os
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from micropic.web import problems
 
@@ -20,6 +21,8 @@ where each has but a few.
 """
 _HEAD_TIMEOUT = 5.0
 """Seconds in which they have to come: from the connection, then from the first byte of each."""
+_LAST_HEAD_TIMEOUT = 2.0
+"""Seconds in which one has to come that is on its way while the service stops."""
 _MOST_PIPELINED = 100
 """Requests that may wait on a connection for the answer to the one before; browsers send none."""
 _WRITE_INTERVAL = 10.0
@@ -32,14 +35,22 @@ class TooMany(Exception):
     """Ends the parsing of what came: it has too many fields, or requests."""
 
 
+class State(ServerState):
+    """What the connections of a server have in common."""
+
+    is_stopping = False
+    """Whether each answer from now on is the last one of its connection."""
+
+
 class HttpProtocol(HttpToolsProtocol):
     """Bounds what comes before a request's body, and sends an answer in one piece.
 
     Uvicorn takes a header without end and for ever, any number of requests behind one that takes
     its time, keeps an answer for a client that does not read it, and writes an answer's header and
-    its body apart.
+    its body apart. When it stops it hangs up on who has just connected.
     """
 
+    server_state: State
     _head = 0
     _in_head = True
     _head_timer: asyncio.TimerHandle | None = None
@@ -75,6 +86,8 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.headers) > _MOST_FIELDS:
             raise TooMany
         super().on_headers_complete()
+        if self.server_state.is_stopping:
+            self.cycle.keep_alive = False
         if len(self.pipeline) > _MOST_PIPELINED:
             raise TooMany
 
@@ -96,6 +109,14 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_timer is None and (self._in_head or self._is_idle()):
             self._expect_head()
+
+    def shutdown(self) -> None:
+        """Hang up, once what is under way is answered, or on its way here."""
+        if self._in_head and (self.cycle is None or self.cycle.response_complete):
+            self._cancel_head_timer()
+            self._expect_head(_LAST_HEAD_TIMEOUT)
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP as everything else is refused."""
@@ -131,8 +152,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task is None
         )
 
-    def _expect_head(self) -> None:
-        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT, self._head_missing)
+    def _expect_head(self, timeout: float = _HEAD_TIMEOUT) -> None:
+        self._head_timer = self.loop.call_later(timeout, self._head_missing)
 
     def _head_missing(self) -> None:
         self._head_timer = None

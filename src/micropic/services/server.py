@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import resource
 import signal
 import socket
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 
-from micropic.services.http_protocol import HttpProtocol
+from micropic.services.http_protocol import HttpProtocol, State
 
 _BACKLOG = 2048
 _STOP_TIMEOUT = 10
 """Seconds in which requests under way may end when the service stops."""
+_TURNS = 3
+_SO_ATTACH_FILTER = 26
+_DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
+"""A program of classic BPF: keep nothing of any packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +100,48 @@ def _config(app: Any) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the signals to `serve`, since there is more than one of them."""
+    """A server that leaves the signals to `serve`, since there is more than one of them.
+
+    It answers everybody whose connection was made before it stops.
+    """
+
+    server_state: State
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = State()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nobody new, and let what is under way end."""
+        self.server_state.is_stopping = True
+        taken = [connection for at in sockets or [] for connection in _accept_last(at)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in taken:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        for _ in range(_TURNS):  # of the event loop, in which what has come by now is read
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> HttpProtocol:
+        return HttpProtocol(self.config, self.server_state, self.lifespan.state)
+
+
+def _accept_last(listening: socket.socket) -> Iterator[socket.socket]:
+    """Accept what waits at a socket that does not block, and is about to be closed.
+
+    The kernel resets what it has accepted and we have not. So it is told to drop what comes: who
+    tries to connect now tries again a second later, and is refused then.
+    """
+    with contextlib.suppress(OSError):  # not every kernel knows it: then there is a small gap
+        instructions = ctypes.create_string_buffer(_DROP_ALL)
+        program = struct.pack("HL", 1, ctypes.addressof(instructions))
+        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    with contextlib.suppress(OSError):
+        for _ in range(_BACKLOG):
+            yield listening.accept()[0]
