@@ -119,6 +119,10 @@ class LeasingCache(Cache, Protocol):
         """Tell those who wait what went wrong; None: nothing did, let the next one have a lease."""
         ...
 
+    def release(self, lease: str) -> None:
+        """Leave a lease that was given here; if it lasts still, the next who waits gets one."""
+        ...
+
 
 Notes = dict[str, str | float]
 """What is said of a span, by name."""

@@ -18,6 +18,8 @@ class MemoryLeasingCache:
         self.kept: dict[str, Preview] = {}
         self.down = False
         self._leases = Leases()
+        self._given: dict[str, str] = {}
+        """Keys of leases, by token."""
 
     async def get(self, key: str) -> Preview | None:
         return None if self.down else self.kept.get(key)
@@ -50,6 +52,8 @@ class MemoryLeasingCache:
             return kept
         if isinstance(outcome, MicropicError):
             raise outcome
+        if isinstance(outcome, Lease):
+            self._given[outcome.token] = key
         return outcome
 
     async def fail(self, key: str, lease: str, error: MicropicError | None) -> None:
@@ -57,6 +61,9 @@ class MemoryLeasingCache:
             self._leases.fail(key, lease, error)
         else:
             self._leases.give_up(key, lease)
+
+    def release(self, lease: str) -> None:
+        self._leases.give_up(self._given[lease], lease)
 
 
 def _is_fresh(preview: Preview) -> bool:

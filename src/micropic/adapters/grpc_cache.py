@@ -74,8 +74,8 @@ class GrpcCache(Watched):
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
         self._stub: Any = cache_pb2_grpc.CacheStub(self._channel)
         self._gets = Batches(self._get_many)
-        self._leases: set[Any] = set()
-        """Calls that hold a lease for as long as they last."""
+        self._leases: dict[str, Any] = {}
+        """Calls that hold a lease for as long as they last, by its token."""
 
     async def __aenter__(self) -> Self:
         """Connect at the first call."""
@@ -164,8 +164,8 @@ class GrpcCache(Watched):
         if reply is grpc.aio.EOF:
             return cache_pb2.LeaseReply()
         if reply.token:
-            self._leases.add(call)
-            call.add_done_callback(self._leases.discard)
+            self._leases[reply.token] = call
+            call.add_done_callback(lambda _: self._leases.pop(reply.token, None))
         return reply  # type: ignore[no-any-return] # the stub is not typed
 
     async def fail(self, key: str, lease: str, error: MicropicError | None) -> None:
@@ -174,6 +174,11 @@ class GrpcCache(Watched):
             problem = problem_to_message(error) if error else None
             request = cache_pb2.FailRequest(key=key, lease=lease, problem=problem)
             await self._ask(self._stub.Fail, request, self._timeout * _WRITE_FACTOR)
+
+    def release(self, lease: str) -> None:
+        """Leave a lease that was given here; if it lasts still, the next who waits gets one."""
+        if call := self._leases.get(lease):
+            call.cancel()
 
     async def _get_many(self, keys: Sequence[str]) -> Sequence[cache_pb2.GetReply] | None:
         request = cache_pb2.GetManyRequest(keys=keys)

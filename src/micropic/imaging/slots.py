@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import structlog
 
-from micropic.domain.errors import DeadlineExceeded, RenderTimeout
+from micropic.domain.errors import DeadlineExceeded, RenderTimeout, too_late
 from micropic.domain.model import Rendered, Transform
 from micropic.domain.waiting import Line, Room
 from micropic.imaging.kinds import Limits
@@ -139,11 +139,13 @@ class RenderSlots:
         )
 
     async def _free_process(self, now: float, deadline: float) -> RenderProcess:
+        # Who has less left is not worth a process: it would be killed at its work.
+        patience = deadline - now - _LEAST_TIME
+        if patience <= 0:
+            raise too_late()  # what took its time was something else
         self.line.join(now)
         try:
-            # Who has less left is not worth a process: it would be killed at its work.
-            async with asyncio.timeout(deadline - now - _LEAST_TIME):
-                await asyncio.sleep(0)  # a time that is up already counts, too
+            async with asyncio.timeout(patience):
                 while not (process := await self._idle.get()).usable:
                     pass
                 return process

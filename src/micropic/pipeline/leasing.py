@@ -46,15 +46,20 @@ class Leasing:
         if isinstance(leased, Preview):
             provenance = replace(leased.provenance, cache=CacheResult.MISS, collapsed=True)
             return replace(leased, provenance=provenance)
-        request = replace(request, lease=leased.token)
+        return await self._under_lease(replace(request, lease=leased.token))
+
+    async def _under_lease(self, request: PreviewRequest) -> Preview:
         try:
             return await self._inner.preview(request)
-        except BaseException as error:
+        except MicropicError as error:
             # Perhaps no worker has seen the request; if one has, the lease is over already. What
             # this process has no room for, or no way to, another one may well have.
-            told = None if isinstance(error, Overloaded) else error
-            await _fail(self._cache, request, told)
+            if not isinstance(error, Overloaded):
+                await self._cache.fail(request.key, request.lease, error)
             raise
+        finally:
+            # Whoever made it may not have reached the cache: nobody is to wait for what is over.
+            self._cache.release(request.lease)
 
 
 class LeaseKeeping:
