@@ -224,6 +224,14 @@ async def test_others_get_what_is_kept_too_late_for_who_put_it(tmp_path: Path) -
     disk.close()
 
 
+async def test_to_release_what_is_over_takes_nothing_from_the_next(cache: LeasingCache) -> None:
+    over = await token(cache)
+    await cache.fail("k", over, None)
+    await token(cache)
+    cache.release(over)
+    await waits(waiter(cache))
+
+
 # --- the previewers ----------------------------------------------------------------------------
 
 
@@ -296,6 +304,24 @@ async def test_a_failure_before_a_worker_has_the_request_is_shared(cache: Leasin
         with pytest.raises(RenderCrashed):
             await task
     assert len(worker.calls) == 1
+
+
+async def test_what_a_worker_made_without_the_cache_keeps_nobody_waiting(
+    cache: LeasingCache,
+) -> None:
+    """It cannot say there that the lease is over."""
+    worker = Worker()
+    proxy = Leasing(cache, worker)
+    first = asyncio.create_task(proxy.preview(asked()))
+    await until(lambda: len(worker.calls) == 1)
+    other = asyncio.create_task(proxy.preview(asked()))
+    await asyncio.wait([other], timeout=0.1)
+    worker.calls[0].set_result(preview := made())
+    assert await first == preview
+    await until(lambda: len(worker.calls) == 2)
+    assert worker.requests[1].lease
+    worker.calls[1].set_result(preview)
+    assert not (await other).provenance.collapsed
 
 
 async def test_what_one_proxy_has_no_room_for_another_gets_the_lease_for(

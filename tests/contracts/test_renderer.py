@@ -260,7 +260,7 @@ async def test_a_request_with_no_time_left_costs_no_process(left: float) -> None
     async with RenderSlots(1, SlotOptions()) as slots:
         (before,) = slots._alive
         transform = Transform(Mode.FILL, Size(60, 40), Anchor.SMART, 80)
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceeded, match="could not be made in time"):
             await slots.render(photo(), transform, time.monotonic() + left)
         await render(slots, photo())
         assert slots._alive == {before}

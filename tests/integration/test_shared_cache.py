@@ -23,6 +23,10 @@ from micropic.pipeline.coalescing import Coalescing
 from micropic.pipeline.leasing import LeaseKeeping, Leasing
 from micropic.v1 import cache_pb2, cache_pb2_grpc
 from tests.support.client import ask
+from tests.support.cluster import StartCluster
+from tests.support.origin import Origin, Reply
+from tests.support.pictures import photo
+from tests.support.ports import free_ports
 from tests.support.service import micropic
 from tests.support.shared_cache import SharedCache, StartSharedCache
 from tests.support.waiting import wait_until
@@ -300,6 +304,21 @@ async def test_who_waits_goes_on_without_when_the_cache_stops(shared: SharedCach
         assert await asyncio.to_thread(shared.stop) == 0
         assert await waiting is None
         assert waiter.faults == 0
+
+
+def test_a_worker_that_does_not_reach_the_cache_keeps_nobody_waiting(
+    start_cluster: StartCluster, origin: Origin
+) -> None:
+    """Its answers end the leases that it cannot end itself."""
+    cluster = start_cluster(CACHE_MEMORY="0")
+    (worker,) = cluster.workers
+    worker.stop()
+    worker.settings["GRPC_PORT"] = str(*free_ports(1))
+    worker.start()
+    target = f"/fill/40/30/{origin.on('/a', Reply(photo()))}"
+    for _ in range(2):
+        answer = cluster.get(target)
+        assert (answer.status, answer.cache_status) == (200, "micropic; fwd=miss")
 
 
 async def test_a_client_that_was_closed_finds_nothing(shared: SharedCache) -> None:

@@ -1,4 +1,4 @@
-"""Something between a client and RabbitMQ that keeps some questions to itself."""
+"""Something between a client and RabbitMQ that keeps some questions, or answers, to itself."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ def sets_a_prefetch(method: bytes) -> bool:
 
 
 class AmqpRelay:
-    """Passes on all methods but those that it `keeps`, so that these are never answered."""
+    """Passes on all methods but those that it `keeps`, so that these are never answered.
 
-    def __init__(self, port: int, keeps: Callable[[bytes], bool]) -> None:
+    While it does not `answer`, the broker's words wait here.
+    """
+
+    def __init__(self, port: int, keeps: Callable[[bytes], bool] = lambda _: False) -> None:
         self._broker = port
         self._keeps = keeps
+        self.answer = asyncio.Event()
+        self.answer.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
         self.port: int
@@ -53,7 +58,7 @@ class AmqpRelay:
 
     async def _connected(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         broker, questions = await asyncio.open_connection("127.0.0.1", self._broker)
-        for task in self._pass_on(client, questions), _pass_all(broker, answers):
+        for task in self._pass_on(client, questions), self._pass_back(broker, answers):
             self._tasks.add(asyncio.create_task(task))
 
     async def _pass_on(self, client: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
@@ -70,14 +75,14 @@ class AmqpRelay:
         except asyncio.IncompleteReadError:
             to.close()
 
+    async def _pass_back(self, broker: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        while data := await broker.read(65536):
+            await self.answer.wait()
+            to.write(data)
+        to.close()
+
     def _takes(self, method: bytes) -> bool:
         if method.startswith(_CHANNEL_CLOSE):
             (code,) = struct.unpack_from(">H", method, 4)
             self.given_up += code == _TIMED_OUT
         return self._keeps(method)
-
-
-async def _pass_all(broker: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-    while data := await broker.read(65536):
-        to.write(data)
-    to.close()

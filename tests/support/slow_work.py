@@ -30,11 +30,11 @@ class Slow:
         return PREVIEW
 
 
-def asked() -> PreviewRequest:
-    """Give a request that has 20 seconds."""
+def asked(left: float = 20.0) -> PreviewRequest:
+    """Give a request that has so many seconds."""
     transform, source, *_ = parse_path(b"/fill/30/20/a.example/x", b"", DEFAULT)
     key = build_path(transform, source)
-    return PreviewRequest(transform, source, key=key, deadline=time.monotonic() + 20)
+    return PreviewRequest(transform, source, key=key, deadline=time.monotonic() + left)
 
 
 @asynccontextmanager

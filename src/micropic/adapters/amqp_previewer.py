@@ -31,6 +31,8 @@ Replies to a channel that is gone are dropped, as those in an exclusive queue wo
 """
 _CONFIRM_TIMEOUT = 1.0
 """Seconds for the broker to take a request; one that is out of memory or disk takes none."""
+_CONFIRM_SHARE = 0.2
+"""Of the time that a request has, where that is more: a broker may be busy."""
 _GRACE = 0.1
 """Seconds past the deadline for a worker's own word on who ran out of time."""
 _LONGEST = 3600.0
@@ -116,10 +118,11 @@ class AmqpPreviewer:
             reply_to=_REPLY_TO,
             expiration=left,
         )
+        patience = min(max(_CONFIRM_TIMEOUT, _CONFIRM_SHARE * left), left)
         try:
             with errors():
                 await channel.default_exchange.publish(
-                    message, self._broker.queue, timeout=min(_CONFIRM_TIMEOUT, left)
+                    message, self._broker.queue, timeout=patience
                 )
         except RefusedByBrokerError:
             msg = "Too many previews are waiting already; try again in a moment."

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import structlog
 
-from micropic.domain.errors import DeadlineExceeded, RenderTimeout
+from micropic.domain.errors import DeadlineExceeded, RenderTimeout, too_late
 from micropic.domain.model import Rendered, Transform
 from micropic.domain.waiting import Line, Room
 from micropic.imaging.free_processes import FreeProcesses
@@ -137,15 +137,15 @@ class RenderSlots:
         )
 
     async def _free_process(self, now: float, deadline: float) -> RenderProcess:
-        msg = "No renderer was free in time; the service is busy."
         # Who has less left is not worth a process: it would be killed at its work.
         left = deadline - now - _LEAST_TIME
         if left <= 0:
-            raise DeadlineExceeded(msg)
+            raise too_late()  # what took its time was something else
         self.line.join(now)
         try:
             return await self._free.get(left)
         except TimeoutError:
+            msg = "No renderer was free in time; the service is busy."
             raise DeadlineExceeded(msg) from None
         finally:
             self.line.leave(time.monotonic())
