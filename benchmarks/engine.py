@@ -79,8 +79,10 @@ def _shares(split: dict[str, float]) -> list[Row]:
     whole, smart = split["end to end, center"], split["end to end, smart"]
     handover = whole - split["engine, center"]
     resample = split["engine, center"] - split["decode"] - split["encode"]
+    anew = split["engine, center, new shape"] - split["engine, center"]
     return [
         _row("not the decode, center", whole - decode, decode, name, 0.22),
+        _row("the same, of shapes not seen lately", whole + anew - decode, decode, name),
         _row("not the decode, smart", smart - decode, decode, name, 0.35),
         _row("of it: probe", split["probe"], decode, name),
         _row("of it: cut, resample, the engine's own", resample, decode, name),

@@ -28,7 +28,7 @@ from benchmarks.service import SIZE
 from micropic.domain import geometry
 from micropic.domain.model import Mode, Size, Transform
 from micropic.domain.options import Defaults, read, transform
-from micropic.imaging import engine, jpeg
+from micropic.imaging import engine, jpeg, pixels
 from micropic.imaging.encoders import encode
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import Limits
@@ -166,6 +166,7 @@ async def _split(photos: Sequence[bytes], rounds: int) -> Times:
         "probe": lambda data: probe(data, Limits()),
         "engine, center": lambda data: engine.render(data, centre),
         "engine, smart": lambda data: engine.render(data, smart, smart_faces=False),
+        "engine, center, new shape": lambda data: _rendered_anew(data, centre),
     }
     ends = {"end to end, center": centre, "end to end, smart": smart}
     previews = [np.asarray(Image.open(io.BytesIO(engine.render(p, centre).body))) for p in photos]
@@ -196,6 +197,12 @@ async def _split(photos: Sequence[bytes], rounds: int) -> Times:
 def _decode(data: bytes) -> object:
     picture = probe(data, Limits())
     return jpeg.decode(data, picture, geometry.whole_size(picture.size, Mode.FILL, Size(*SIZE)))
+
+
+def _rendered_anew(data: bytes, wanted: Transform) -> object:
+    """Render as if no picture of this shape had come before."""
+    pixels._resampler.cache_clear()  # noqa: SLF001
+    return engine.render(data, wanted)
 
 
 def _cpu_with_renderer() -> Callable[[], float]:
