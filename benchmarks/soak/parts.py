@@ -40,7 +40,7 @@ class Part:
         service.patience = _PATIENCE
         self._start = start or service.start
         self.links = links
-        """Connections to and from the shared cache, which are made at the first call."""
+        """Connections to and from the shared cache, which may be made only once it is ready."""
         self.places: dict[str, int] = {}
         """The processes to be judged now, by their place."""
         self.complaints: list[str] = []

@@ -41,8 +41,11 @@ class Service(OwnProcess):
     """`micropic serve` on free ports, with everything it writes in `directory`."""
 
     command = "serve"
-    patience = 20.0
-    """Seconds in which it has to start."""
+    patience = 60.0
+    """Seconds after which it will not start any more; one that has ended is noticed at once.
+
+    It takes one second of CPU time, and on a machine with much else to do twenty by the clock.
+    """
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
