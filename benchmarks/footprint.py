@@ -20,13 +20,17 @@ class Footprint:
     """Proportional set: a page that several share counts once."""
     rss: int = 0
     """Resident set: a page that several share counts for each."""
+    own: int = 0
+    """What no file is behind (Anonymous): it stays as it is when others that share pages end."""
 
     def __add__(self, other: Footprint) -> Footprint:
-        return Footprint(self.pss + other.pss, self.rss + other.rss)
+        return Footprint(self.pss + other.pss, self.rss + other.rss, self.own + other.own)
 
     def highest(self, other: Footprint) -> Footprint:
         """Give the higher one of each figure."""
-        return Footprint(max(self.pss, other.pss), max(self.rss, other.rss))
+        return Footprint(
+            max(self.pss, other.pss), max(self.rss, other.rss), max(self.own, other.own)
+        )
 
 
 def of_tree(pid: int) -> Footprint:
@@ -65,7 +69,7 @@ def of_process(pid: int) -> Footprint:
     except (FileNotFoundError, ProcessLookupError):
         return Footprint()
     kibibytes = {line.split()[0]: int(line.split()[1]) for line in lines}
-    return Footprint(kibibytes.get("Pss:", 0) * 1024, kibibytes.get("Rss:", 0) * 1024)
+    return Footprint(*(kibibytes.get(name, 0) * 1024 for name in ("Pss:", "Rss:", "Anonymous:")))
 
 
 def children(pid: int) -> list[int]:

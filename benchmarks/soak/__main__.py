@@ -27,7 +27,7 @@ from benchmarks.table import aligned
 
 _SHAPES = {"embedded": Embedded, "distributed": Distributed}
 _HEADINGS = ("shape", "what", "found", "wanted", "verdict")
-_COLUMNS = "seconds,shape,part,place,process,rss,pss"
+_COLUMNS = "seconds,shape,part,place,process,rss,own"
 
 
 def main() -> int:

@@ -74,13 +74,14 @@ def memory(shape: str, grown: Mapping[str, Mapping[str, Growth]]) -> Iterator[Ch
         total = reduce(add, places.values())
         of = " + ".join(f"{growth.rss:+.2f} {place}" for place, growth in places.items())
         found = (
-            f"{total.rss:+.2f} MiB/min RSS ({of}), {total.pss:+.2f} PSS in {total.measured:.0f} s; "
-            f"now {total.last.rss / MIB:.0f} MiB RSS, {total.last.pss / MIB:.0f} PSS"
+            f"{total.rss:+.2f} MiB/min RSS ({of}), {total.own:+.2f} of its own "
+            f"in {total.measured:.0f} s; "
+            f"now {total.last.rss / MIB:.0f} MiB RSS, {total.last.own / MIB:.0f} of its own"
         )
         if total.measured < _LEAST_MEASURED:
             yield Check(shape, f"memory, {part}", f"{found}; too short to judge")
             continue
-        flat = max(total.rss, total.pss) < _MOST_GROWTH
+        flat = max(total.rss, total.own) < _MOST_GROWTH
         yield Check(shape, f"memory, {part}", found, f"< {_MOST_GROWTH:g} MiB/min", flat)
 
 

@@ -21,7 +21,7 @@ class Growth:
 
     rss: float
     """MiB a minute."""
-    pss: float
+    own: float
     measured: float
     """Seconds, of all lives together; of a sum, of what was measured for the shortest time."""
     last: Footprint
@@ -29,7 +29,7 @@ class Growth:
     def __add__(self, other: Growth) -> Growth:
         return Growth(
             self.rss + other.rss,
-            self.pss + other.pss,
+            self.own + other.own,
             min(self.measured, other.measured),
             self.last + other.last,
         )
@@ -83,10 +83,10 @@ def _growth(lives: Iterable[Sequence[tuple[float, Footprint]]], settle: float) -
     counted = [
         [(now, each) for now, each in life if now >= life[0][0] + settle] for life in lives if life
     ]
-    rss, pss = (
+    rss, own = (
         60 / MIB * slope([[(now, getattr(each, name)) for now, each in life] for life in counted])
-        for name in ("rss", "pss")
+        for name in ("rss", "own")
     )
     measured = sum(life[-1][0] - life[0][0] for life in counted if life)
     last = max((life[-1] for life in lives if life), key=lambda sample: sample[0])[1]
-    return Growth(rss, pss, measured, last)
+    return Growth(rss, own, measured, last)

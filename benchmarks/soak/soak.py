@@ -123,7 +123,7 @@ async def _sample(shape: Shape, memory: Memory) -> None:
 
 def _samples(shape: Shape, memory: Memory) -> Iterator[str]:
     for now, part, place, pid, footprint in memory.rows():
-        yield f"{now:.1f},{shape.name},{part},{place},{pid},{footprint.rss},{footprint.pss}"
+        yield f"{now:.1f},{shape.name},{part},{place},{pid},{footprint.rss},{footprint.own}"
 
 
 async def _tidy(sources: Sources) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import mmap
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from benchmarks.footprint import of_process
 from benchmarks.soak.accounts import holdings, processes_with
 from benchmarks.soak.faults import Fault, Faults
 from benchmarks.soak.memory import slope
@@ -31,6 +34,20 @@ def test_a_slope_is_that_of_each_life_whatever_their_heights() -> None:
 def test_a_slope_of_too_little_is_none() -> None:
     assert math.isnan(slope([]))
     assert math.isnan(slope([[(1.0, 5.0)]]))
+
+
+def test_what_a_process_has_of_its_own_is_told_from_what_is_of_a_file(tmp_path: Path) -> None:
+    size = 8 * 1024**2
+    (tmp_path / "file").write_bytes(b"x" * size)
+    before = of_process(os.getpid())
+    with (tmp_path / "file").open("rb") as file:
+        of_file = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    with of_file, mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as own:
+        assert of_file[:: mmap.PAGESIZE]
+        own[:] = bytes(size)
+        after = of_process(os.getpid())
+    assert after.rss - before.rss == pytest.approx(2 * size, rel=0.1)
+    assert after.own - before.own == pytest.approx(size, rel=0.1)
 
 
 async def test_another_picture_is_not_taken_for_the_right_one() -> None:
