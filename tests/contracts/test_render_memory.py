@@ -133,3 +133,20 @@ async def test_looking_for_faces_leaves_no_memory_taken(slots: RenderSlots, grav
             await render(slots, FACE, (120, 30), f"g={gravity}")
         resident.append(resident_bytes(slots))
     assert resident[1] - resident[0] < 200 * 10_000
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+async def test_pictures_of_many_shapes_leave_little_memory_taken(
+    slots: RenderSlots, mode: str
+) -> None:
+    """What resamples pictures is kept for the last shapes."""
+    picture = Image.effect_noise((590, 590), 80).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.effect_noise(picture.size, 80))
+    body = encode(picture, "PNG")
+    resident = []
+    for sides in range(580, 581), range(560, 580):
+        for side in sides:
+            await render(slots, body, (side, side), "g=center,f=jpeg")
+        resident.append(resident_bytes(slots))
+    assert resident[1] - resident[0] < 64 * 1024**2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import signal
@@ -19,11 +20,12 @@ from micropic.domain.errors import (
     DeadlineExceeded,
     MicropicError,
     NotAnImage,
+    RenderCrashed,
     RenderTimeout,
     TooManyPixels,
 )
 from micropic.domain.model import Anchor, Mode, Rendered, Size, Transform
-from micropic.imaging import engine
+from micropic.imaging import engine, memory_file
 from micropic.imaging.extras import has_faces
 from micropic.imaging.faces import find_faces
 from micropic.imaging.kinds import Limits
@@ -225,6 +227,60 @@ async def test_a_render_that_takes_too_long_is_killed_and_its_slot_replaced() ->
         assert decoded(await render(slots, photo())).size == (60, 40)
         (second,) = slots._alive
         assert second.pid != first.pid
+
+
+async def test_a_picture_that_cannot_be_handed_over_costs_no_slot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "no memory for the file")
+
+    async with RenderSlots(1, SlotOptions()) as slots:
+        with monkeypatch.context() as broken:
+            broken.setattr(memory_file, "write", full)
+            with pytest.raises(OSError, match="no memory"):
+                await render(slots, photo())
+        assert decoded(await render(slots, photo())).size == (60, 40)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"[]\n",
+        b"{\n",
+        b'{"length": 1}\n',
+        b'{"error": {"code": "nope"}}\n',
+        b'{"length": 18446744073709551615}\n',
+        b"." * 100_000,
+    ],
+    ids=lambda said: said[:30].decode(),
+)
+@pytest.mark.parametrize("at_work", [False, True])
+async def test_a_process_that_talks_nonsense_is_ended(nonsense: bytes, *, at_work: bool) -> None:
+    async with RenderSlots(1, SlotOptions()) as slots:
+        process = await slots.start_one()
+        reply = None
+        if at_work:
+            os.kill(process.pid, signal.SIGSTOP)
+            transform = Transform(Mode.FILL, Size(60, 40), Anchor.SMART, 80)
+            reply = process.send(photo(), transform, 30)
+        process.data_received(nonsense)
+        assert process.killed
+        await process.gone
+        await process._process.wait()
+        if reply is not None:
+            with pytest.raises(RenderCrashed):
+                await reply
+
+
+async def test_a_process_that_hangs_up_is_ended() -> None:
+    async with RenderSlots(1, SlotOptions()) as slots:
+        process = await slots.start_one()
+        os.kill(process.pid, signal.SIGSTOP)
+        process._transport.abort()
+        await process.gone
+        await process._process.wait()
+        assert not process.killed
 
 
 @pytest.mark.skipif(not has_faces(), reason="no wheel of the extra for this machine")

@@ -389,6 +389,19 @@ def test_a_dead_origin_costs_little_and_is_found_again(start_service: StartServi
     assert len(service.events("origin_left_alone")) == 1
 
 
+def test_an_origin_that_falls_silent_is_left_alone(
+    start_service: StartService, origin: Origin
+) -> None:
+    """However much time it might have taken: it was given up for its silence."""
+    service = start_service(SOURCE_READ_TIMEOUT="0.2", SOURCE_TIMEOUT="20", PROXY_TIMEOUT="30")
+    origin.fallback = Reply(photo(), gate=origin.gate())
+    answers = [service.get(f"/fill/30/20/{origin.authority}/{number}") for number in range(6)]
+    assert [answer.error for answer in answers] == [
+        *[(504, "origin_timeout")] * 5,
+        (502, "origin_failed"),
+    ]
+
+
 def test_one_origin_does_not_take_all_the_fetches(
     start_service: StartService, origin: Origin
 ) -> None:

@@ -76,10 +76,23 @@ async def test_one_that_has_died_is_passed_over() -> None:
     assert await waiter is good
 
 
+async def test_who_was_handed_a_dead_one_stays_first() -> None:
+    """It has waited longest."""
+    free, good, other = FreeProcesses(), process(), process()
+    first, second = await waiting(free), await waiting(free)
+    free.add(process(usable=False))
+    await asyncio.sleep(0)
+    free.add(good)
+    free.add(other)
+    assert [await first, await second] == [good, other]
+
+
 async def test_a_wait_ends_and_leaves_nothing_behind() -> None:
     """What is free later goes to somebody else."""
     free, late = FreeProcesses(), process()
-    with pytest.raises(TimeoutError):
-        await free.get(0.01)
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            await free.get(0.01)
+    assert len(free._waiting) == 1
     free.add(late)
     assert await free.get(_LONG) is late

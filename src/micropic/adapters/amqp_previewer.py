@@ -29,10 +29,10 @@ _REPLY_TO = "amq.rabbitmq.reply-to"
 
 Replies to a channel that is gone are dropped, as those in an exclusive queue would be.
 """
-_CONFIRM_TIMEOUT = 1.0
+_CONFIRM_TIMEOUT, _LONGEST_CONFIRM = 1.0, 5.0
 """Seconds for the broker to take a request; one that is out of memory or disk takes none."""
 _CONFIRM_SHARE = 0.2
-"""Of the time that a request has, where that is more: a broker may be busy."""
+"""Of the time that a request has, within these bounds: a broker may be busy."""
 _GRACE = 0.1
 """Seconds past the deadline for a worker's own word on who ran out of time."""
 _LONGEST = 3600.0
@@ -118,7 +118,8 @@ class AmqpPreviewer:
             reply_to=_REPLY_TO,
             expiration=left,
         )
-        patience = min(max(_CONFIRM_TIMEOUT, _CONFIRM_SHARE * left), left)
+        share = min(_CONFIRM_SHARE * left, _LONGEST_CONFIRM)
+        patience = min(max(_CONFIRM_TIMEOUT, share), left)
         try:
             with errors():
                 await channel.default_exchange.publish(

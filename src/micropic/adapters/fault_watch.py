@@ -39,11 +39,6 @@ class FaultWatch:
         """Why the cache is not asked at present; empty while it is."""
         return self._last_fault if self._breaker.is_open else ""
 
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the last that was heard was a fault."""
-        return self._breaker.in_doubt
-
     def allows(self) -> bool:
         """Tell whether to ask now."""
         return self._breaker.allows()

@@ -73,7 +73,8 @@ class HttpSource:
         self._guard = guard
         self._options = options
         self._room = room or Room()
-        self.origins = Origins(options.max_per_origin, options.timeout / 2)
+        patience = min(options.timeout, options.read_timeout) / 2
+        self.origins = Origins(options.max_per_origin, patience)
         self._session: aiohttp.ClientSession
         self._resolver: AsyncResolver
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from functools import cache
 from importlib import metadata
@@ -18,9 +17,11 @@ _NEEDED = {"avx2", "fma"}
 @cache
 def has_faces() -> bool:
     """Tell whether the extra `micropic[faces]` is there, and a processor that it runs on."""
-    if importlib.util.find_spec(DETECTOR) is None:
+    try:
+        version = metadata.version(DETECTOR)
+    except metadata.PackageNotFoundError:
         return False
-    return metadata.version(DETECTOR) == DETECTOR_VERSION and runs_faces(_CPU)
+    return version == DETECTOR_VERSION and runs_faces(_CPU)
 
 
 def runs_faces(cpu: Path) -> bool:

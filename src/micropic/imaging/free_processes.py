@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from micropic.imaging.render_process import RenderProcess
 
@@ -34,9 +35,9 @@ class FreeProcesses:
         if process := self._pop():
             return process
         async with asyncio.timeout(timeout):
-            while not (process := await self._next()).usable:  # it has died on its way
-                if other := self._pop():
-                    return other
+            process = await self._next(self._waiting.append)
+            while not process.usable:  # it has died on its way
+                process = self._pop() or await self._next(self._waiting.appendleft)
             return process
 
     def _pop(self) -> RenderProcess | None:
@@ -45,9 +46,11 @@ class FreeProcesses:
                 return process
         return None
 
-    async def _next(self) -> RenderProcess:
+    async def _next(self, join: Callable[[asyncio.Future[RenderProcess]], None]) -> RenderProcess:
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()  # who has left
         turn: asyncio.Future[RenderProcess] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        join(turn)
         try:
             return await turn
         except asyncio.CancelledError:

@@ -46,6 +46,7 @@ from micropic.imaging.kinds import Limits, no_memory
 
 _KEPT_BODY = 4 * 1024 * 1024
 """Bytes of a memory file that stay allocated between two pictures."""
+_LONGEST_LINE = 64 * 1024
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 2.0
 _SAID = 4096
@@ -209,8 +210,10 @@ class RenderProcess(asyncio.Protocol):
             line, self._received = self._received, bytearray()
             try:
                 self._take(orjson.loads(line))
-            except (asyncio.InvalidStateError, ValueError, TypeError, OSError, MemoryError):
-                self.kill()  # it speaks out of turn, or nonsense: it is not to be trusted
+            except Exception:  # noqa: BLE001 # it speaks out of turn, or nonsense
+                self.kill()  # it is not to be trusted
+        elif len(self._received) > _LONGEST_LINE:
+            self.kill()
 
     def _take(self, said: dict[str, Any]) -> None:
         if self._reply is None:
@@ -225,8 +228,9 @@ class RenderProcess(asyncio.Protocol):
 
     def _time_up(self, reply: asyncio.Future[Reply], seconds: float) -> None:
         self.kill()
-        msg = f"The picture could not be rendered within {seconds:.1f} s."
-        reply.set_exception(RenderTimeout(msg, seconds))
+        if not reply.done():
+            msg = f"The picture could not be rendered within {max(seconds, 0):.1f} s."
+            reply.set_exception(RenderTimeout(msg, seconds))
 
     def _preview(self, length: int) -> bytes:
         """Take the preview out at once: when the process has died the memory file is gone."""
@@ -239,6 +243,8 @@ class RenderProcess(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # however it ended
         """Note its end, and what it said before."""
+        if self._process.returncode is None:  # it may have closed its socket, and live on
+            self._process.kill()
         os.close(self._body)
         written = os.lseek(self._words, 0, os.SEEK_CUR)
         words = os.pread(self._words, _SAID, max(0, written - _SAID))

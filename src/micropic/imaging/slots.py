@@ -126,8 +126,11 @@ class RenderSlots:
             take(len(body))
             process = await self._free_process(queued, deadline)
         started = time.monotonic()
-        # Nothing is awaited between the choice and this: the process cannot be lost on the way.
-        reply = process.send(body, transform, min(self._options.timeout, deadline - started))
+        try:
+            reply = process.send(body, transform, min(self._options.timeout, deadline - started))
+        except BaseException:  # as where there is no memory for the picture
+            process.kill()  # else its slot would be lost
+            raise
         self.line.busy += 1
         reply.add_done_callback(partial(self._finished, process, started))
         # A caller that leaves does not break the slot: the render ends by its own time limit.

@@ -142,6 +142,11 @@ def _accept_last(listening: socket.socket) -> Iterator[socket.socket]:
         instructions = ctypes.create_string_buffer(_DROP_ALL)
         program = struct.pack("HL", 1, ctypes.addressof(instructions))
         listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
-    with contextlib.suppress(OSError):
-        for _ in range(_BACKLOG):
-            yield listening.accept()[0]
+    for _ in range(_BACKLOG + 1):  # as many as the kernel has in its queue
+        try:
+            connection, _address = listening.accept()
+        except ConnectionAbortedError:  # this one has left
+            continue
+        except OSError:
+            return
+        yield connection
