@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from functools import cache
 from importlib import metadata
@@ -17,9 +18,11 @@ _NEEDED = {"avx2", "fma"}
 @cache
 def has_faces() -> bool:
     """Tell whether the extra `micropic[faces]` is there, and a processor that it runs on."""
+    if importlib.util.find_spec(DETECTOR) is None:
+        return False
     try:
         version = metadata.version(DETECTOR)
-    except metadata.PackageNotFoundError:
+    except metadata.PackageNotFoundError:  # a directory of that name
         return False
     return version == DETECTOR_VERSION and runs_faces(_CPU)
 
