@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyvips
@@ -13,7 +13,7 @@ from PIL import Image
 from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
 from micropic.domain.geometry import displayed
 from micropic.domain.model import Size
-from micropic.imaging import icc, ico, jpeg_header, svg
+from micropic.imaging import icc, ico, jpeg_header, svg, webp_header
 from micropic.imaging.kinds import ICO_SIGNATURE, SNIFFED, Kind, Limits, no_memory, sniff
 
 
@@ -49,6 +49,8 @@ _MOST_REPEATED = 20_000
 """Elements that an SVG may have drawn beyond those that stand in it: less than a second's work."""
 _DEEPEST = 2
 """How many drawings may lie in one another by data URLs."""
+_TINY = 64
+"""By how much a WebP is shrunk of which only the header is wanted."""
 _ICC = "icc-profile-data"
 _RGB = {3, 4}
 """Bands: with alpha there is one more."""
@@ -123,7 +125,7 @@ def _check_drawing(data: bytes | memoryview, limits: Limits, depth: int) -> None
             raise TooManyPixels(msg)
 
 
-def load(data: bytes | memoryview, kind: Kind, **options: str | int) -> pyvips.Image:
+def load(data: bytes | memoryview, kind: Kind, **options: str | float) -> pyvips.Image:
     """Open, not yet decode, by the one libvips loader for this kind.
 
     Raises:
@@ -181,10 +183,20 @@ def _largest_in_icon(data: bytes | memoryview) -> memoryview:
         raise broken(Kind.ICO) from None
 
 
-def _probe_vips(kind: Kind, data: bytes | memoryview) -> Picture:
+def _probe_webp(kind: Kind, data: bytes | memoryview) -> Picture:
     try:
-        image = load(data, kind)
-    except pyvips.Error as error:  # for WebP libvips takes the memory of a frame here already
+        size = webp_header.size(data)
+    except ValueError:
+        raise broken(kind) from None
+    # Smaller than it is: libvips takes the memory of a frame here already, and fills it.
+    options = {"scale": 1 / _TINY} if min(size) >= _TINY else {}
+    return replace(_probe_vips(kind, data, **options), stored=size)
+
+
+def _probe_vips(kind: Kind, data: bytes | memoryview, **options: float) -> Picture:
+    try:
+        image = load(data, kind, **options)
+    except pyvips.Error as error:
         raise (no_memory() if lacks_memory(error) else broken(kind)) from error
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     # Not by get_n_pages, to which 10,000 pages and more are one.
@@ -218,5 +230,10 @@ def _probe_jpeg(_: Kind, data: bytes | memoryview) -> Picture:
     return Picture(Kind.JPEG, header.frame.size, header.orientation, jpeg=header, **profile)
 
 
-_PROBES = {Kind.JPEG: _probe_jpeg, Kind.BMP: _probe_bmp, Kind.ICO: _probe_ico}
+_PROBES = {
+    Kind.JPEG: _probe_jpeg,
+    Kind.WEBP: _probe_webp,
+    Kind.BMP: _probe_bmp,
+    Kind.ICO: _probe_ico,
+}
 """What reads the header of each kind; libvips that of all others."""
