@@ -69,11 +69,11 @@ def resample(pixels: Pixels, size: Size) -> Pixels:
     """Bring to `size` (Lanczos 3)."""
     if size_of(pixels) == size:
         return pixels
-    if max(pixels.size, size.width * size.height * _COLOURS) > _KEPT_SAMPLES:
-        return from_vips(_resized(_in_memory(pixels), size))
-    if has_alpha(pixels):
-        return _at_once(_resized(_in_memory(pixels), size))
-    return _resampler(pixels.shape, size)(pixels)
+    is_large = max(pixels.size, size.width * size.height * _COLOURS) > _KEPT_SAMPLES
+    if not (is_large or has_alpha(pixels)):
+        return _resampler(pixels.shape, size)(pixels)
+    resized = _resized(to_vips(pixels), size)
+    return from_vips(resized) if is_large else _at_once(resized)
 
 
 def lay_on(pixels: Pixels, colour: Colour) -> Pixels:
@@ -152,6 +152,7 @@ class _Resampler:
 
     def __init__(self, shape: tuple[int, ...], size: Size) -> None:
         self._samples = np.empty(shape, np.uint8)
+        # To name the colour space costs a tenth of the resize, which is the same in each.
         self._source = _in_memory(self._samples)
         self._result = _resized(self._source, size)
 
@@ -174,11 +175,9 @@ def _at_once(image: pyvips.Image) -> Pixels:
 def _resized(image: pyvips.Image, size: Size) -> pyvips.Image:
     across, down = size.width / image.width, size.height / image.height
     if image.bands == _COLOURS:
-        # To name the colour space costs a tenth of the resize, which is the same in each.
         return image.resize(across, vscale=down)
     # What is transparent has a colour that nobody sees: it must not bleed into its neighbours.
-    coloured = image.copy(interpretation=pyvips.Interpretation.SRGB)
-    resized = coloured.premultiply().resize(across, vscale=down)
+    resized = image.premultiply().resize(across, vscale=down)
     return resized.unpremultiply().cast(pyvips.BandFormat.UCHAR)
 
 

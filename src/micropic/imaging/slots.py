@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
@@ -21,7 +21,7 @@ from micropic.domain.model import Rendered, Transform
 from micropic.domain.waiting import Line, Room
 from micropic.imaging.free_processes import FreeProcesses
 from micropic.imaging.kinds import Limits
-from micropic.imaging.render_process import RenderProcess
+from micropic.imaging.render_process import RenderProcess, Reply
 
 log = structlog.get_logger()
 
@@ -153,7 +153,9 @@ class RenderSlots:
         finally:
             self.line.leave(time.monotonic())
 
-    def _finished(self, process: RenderProcess, started: float, reply: asyncio.Future[Any]) -> None:
+    def _finished(
+        self, process: RenderProcess, started: float, reply: asyncio.Future[Reply]
+    ) -> None:
         """Note how long it took; where the caller has left, nobody else is told what came of it."""
         whole = not isinstance(reply.exception(), RenderTimeout)
         ended = time.monotonic()
