@@ -115,8 +115,9 @@ class CacheServicer:
 
     def Lease(self, request, context):
         """After a miss: the first caller gets the lease, others wait for what comes of it. There is one
-        reply. Whoever got the lease stays on the call for as long as it is to hold: a call that breaks
-        off before the lease has ended gives it up.
+        reply; the initial metadata come at once, to say that the call was heard. Whoever got the lease
+        stays on the call for as long as it is to hold: a call that breaks off before the lease has ended
+        gives it up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
