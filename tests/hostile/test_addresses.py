@@ -188,3 +188,62 @@ def test_no_port_of_another_protocol_is_spoken_to(
     assert guarded.get(f"/fill/30/20/{place}").error == FORBIDDEN
     start = allowed.on(f"/to-{port}", redirect(place))
     assert guarded.get(f"/fill/30/20/{start}").error == FORBIDDEN
+
+
+DENIED = [
+    "127.0.0.2", "2130706434", "0x7f.2", "0177.0.0.2", "127.2", "[::ffff:127.0.0.2]",
+    "[::ffff:7f00:2]", "[::127.0.0.2]", "[::ffff:0:127.0.0.2]", "[64:ff9b::127.0.0.2]",
+    "[64:ff9b:1::127.0.0.2]", "[2002:7f00:2::1]", "[2001:0:7f00:2::1]", "[2001:db8::5efe:7f00:2]",
+    "127.0.0.4", "[::ffff:127.0.0.4]", "127.0.6.1", "[::ffff:127.0.6.1]", "denied.example",
+    "mapped-denied.example", "denied-host.example", "nat64-denied.example",
+]  # fmt: skip
+"""Forms of addresses that the operator denies by network, by host and by a pattern of hosts."""
+DENIED_NAMES = {
+    "denied.example": ["127.0.0.2"],
+    "mapped-denied.example": ["::ffff:127.0.0.2"],
+    "denied-host.example": ["127.0.0.4"],
+    "nat64-denied.example": ["64:ff9b::127.0.0.2"],
+    "allowed.example": ["127.0.0.5"],
+}
+
+
+@pytest.fixture(scope="module")
+def allowed_beside() -> Iterator[Origin]:
+    """Give an origin that no list denies."""
+    with Origin("127.0.0.5") as origin:
+        yield origin
+
+
+@pytest.fixture(scope="module", params=["embedded", "distributed"])
+def denying(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """Give a service whose operator allows every network and denies a few."""
+    with Names(DENIED_NAMES) as server:
+        settings = {
+            "SOURCE_ALLOW_NETWORKS": "0.0.0.0/0,::/0",
+            "SOURCE_DENY_NETWORKS": "127.0.0.2/32",
+            "SOURCE_DENY_HOSTS": "127.0.0.4,127.0.6.*",
+            "SOURCE_NAMESERVERS": server.authority,
+        }
+        yield from running(request, tmp_path_factory.mktemp("denying"), **settings)
+
+
+@pytest.mark.parametrize("host", DENIED)
+def test_no_form_of_a_denied_address_is_fetched_from(
+    denying: Service, allowed_beside: Origin, listener: socket.socket, host: str
+) -> None:
+    place = f"http://{host}:{listener.getsockname()[1]}/a"
+    assert denying.get(f"/fill/30/20/{place}").error == FORBIDDEN
+    start = allowed_beside.on(f"/{host.encode().hex()}", redirect(place))
+    assert denying.get(f"/fill/30/20/{start}").error == FORBIDDEN
+    assert not was_reached(listener)
+
+
+def test_what_is_not_denied_is_fetched_under_a_name(
+    denying: Service, allowed_beside: Origin
+) -> None:
+    allowed_beside.on("/good", Reply(photo()))
+    for host in ("127.0.0.5", "allowed.example"):
+        source = f"{host}:{allowed_beside.port}/good"
+        assert denying.get(f"/fill/30/20/{source}").picture.size == (30, 20)

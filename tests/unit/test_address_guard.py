@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micropic.adapters.address_guard import AddressGuard, AddressRefused
+from micropic.adapters.address_guard import (
+    AddressDenied,
+    AddressGuard,
+    AddressRefused,
+    networks_of,
+)
 
 _PUBLIC = [
     "1.1.1.1", "8.8.8.8", "93.184.215.14", "100.63.255.255", "100.128.0.0", "172.15.255.255",
@@ -114,3 +119,46 @@ def test_a_socket_is_made_for_an_allowed_address(
 ) -> None:
     with AddressGuard([ip_network(network)]).open_socket(_info(address)) as made:
         assert (made.family, made.type) == (family, socket.SOCK_STREAM)
+
+
+_DENIED_FORMS = [
+    "127.0.0.2", "::ffff:127.0.0.2", "::127.0.0.2", "::ffff:0:127.0.0.2", "64:ff9b::127.0.0.2",
+    "64:ff9b:1::127.0.0.2", "2002:7f00:2::1", "2001:0:7f00:2::1", "2a00::5efe:127.0.0.2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["127.0.0.2/32", "::ffff:127.0.0.2/128", "64:ff9b::7f00:2"])
+@pytest.mark.parametrize("address", _DENIED_FORMS)
+def test_what_is_denied_is_denied_in_every_form_whatever_is_allowed(
+    network: str, address: str
+) -> None:
+    everything = [ip_network("0.0.0.0/0"), ip_network("::/0")]
+    assert AddressGuard(everything).allows(ip_address(address))
+    guard = AddressGuard(everything, [ip_network(network)])
+    assert not guard.allows(ip_address(address))
+    for other in ("127.0.0.3", "::ffff:127.0.0.3", "8.8.8.8", "2606:4700::7f00:2", "::1"):
+        assert guard.allows(ip_address(other))
+
+
+def test_a_denied_network_of_ipv6_is_denied() -> None:
+    guard = AddressGuard([], [ip_network("2606:4700::/32")])
+    assert not guard.allows(ip_address("2606:4700::1"))
+    assert guard.allows(ip_address("2606:4701::1"))
+    with pytest.raises(AddressDenied):
+        guard.open_socket(_info("2606:4700::1"))
+
+
+def test_a_network_in_mapped_form_is_allowed_as_the_one_it_leads_to() -> None:
+    guard = AddressGuard([ip_network("::ffff:10.0.0.0/104")])
+    assert guard.allows(ip_address("10.1.2.3"))
+    assert guard.allows(ip_address("::ffff:10.1.2.3"))
+    assert not guard.allows(ip_address("192.168.0.1"))
+
+
+def test_addresses_among_patterns_of_hosts_are_networks() -> None:
+    patterns = ["a.example", "*.example", "127.1", "10.*", "[::ffff:7f00:2]", "0:0::5", "b:80"]
+    assert networks_of(patterns) == [
+        ip_network("127.0.0.1/32"),
+        ip_network("::ffff:7f00:2/128"),
+        ip_network("::5/128"),
+    ]

@@ -1,13 +1,13 @@
 # ruff: noqa: RUF001 # some of the letters are to be mistaken for others
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micropic.domain.hosts import address, normal
+from micropic.domain.hosts import address, embedded, normal, spellings
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,34 @@ def test_every_spelling_of_an_address_is_that_address(
     first, last = meant.packed[: parts - 1], meant.packed[parts - 1 :]
     numbers = [*first, int.from_bytes(last, "big")]
     assert normal(".".join(map(style.format, numbers))) == str(meant)
+
+
+@pytest.mark.parametrize(
+    ("outer", "expected"),
+    [
+        ("127.0.0.2", []),
+        ("::", []),
+        ("::1", []),
+        ("2606:4700::7f00:2", []),
+        ("::127.0.0.2", ["127.0.0.2"]),
+        ("::ffff:127.0.0.2", ["127.0.0.2"]),
+        ("::ffff:0:127.0.0.2", ["127.0.0.2"]),
+        ("64:ff9b::127.0.0.2", ["127.0.0.2"]),
+        ("64:ff9b:1::127.0.0.2", ["127.0.0.2", "0.0.0.127", "0.0.0.0"]),
+        ("64:ff9b:1:7f00:0:200::", ["0.0.0.0", "127.0.0.2", "0.0.2.0", "0.2.0.0"]),
+        ("2002:7f00:2::1", ["127.0.0.2"]),
+        ("2001:0:7f00:2:8000:63bf:3fff:fdd2", ["127.0.0.2", "192.0.2.45"]),
+        ("2a00::5efe:127.0.0.2", ["127.0.0.2"]),
+        ("fe80::200:5efe:127.0.0.2", ["127.0.0.2"]),
+    ],
+)
+def test_every_standard_that_embeds_an_ipv4_address_is_known(
+    outer: str, expected: list[str]
+) -> None:
+    assert embedded(ip_address(outer)) == set(map(IPv4Address, expected))
+
+
+def test_a_host_is_spelled_with_the_address_that_it_embeds() -> None:
+    assert spellings("a.example") == ["a.example"]
+    assert spellings("[::ffff:7f00:2]") == ["[::ffff:7f00:2]", "127.0.0.2"]
+    assert spellings("[2a00::1]") == ["[2a00::1]"]

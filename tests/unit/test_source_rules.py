@@ -63,6 +63,13 @@ def test_no_denied_host_passes_whatever_is_allowed(source: str, *, expected: boo
     assert allows(rules, source) is expected
 
 
-@pytest.mark.parametrize("host", ["10.1.2.3", "10.1.2.3.", "167838211", "0xa.66051", "012.1.2.3"])
-def test_a_denied_address_is_denied_in_every_spelling(host: str) -> None:
-    assert not allows(SourceRules(deny_hosts=("10.1.2.3",)), f"{host}/x")
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.1.2.3", "10.1.2.3.", "167838211", "0xa.66051", "012.1.2.3", "[::ffff:10.1.2.3]",
+        "[::10.1.2.3]", "[64:ff9b::a01:203]", "[2002:a01:203::1]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("pattern", ["10.1.2.3", "10.1.*"])
+def test_a_denied_address_is_denied_in_every_spelling(host: str, pattern: str) -> None:
+    assert not allows(SourceRules(deny_hosts=(pattern,)), f"{host}/x")

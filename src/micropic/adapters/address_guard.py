@@ -6,10 +6,13 @@ globally reachable, and the addresses at which clouds hand credentials to whoeve
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterable
 from typing import Any
+
+from micropic.domain import hosts
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -47,6 +50,8 @@ _REFUSED_IPV6 = [
     )
 ]
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_TRANSLATED = (ipaddress.IPv6Network("::ffff:0:0/96"), _NAT64)
+"""Who dials an address in one of these reaches the IPv4 address in its last 32 bits."""
 
 
 class AddressRefused(OSError):
@@ -60,14 +65,31 @@ class AddressRefused(OSError):
         super().__init__("the address may not be dialled")
 
 
-class AddressGuard:
-    """Refuses private, local and otherwise special addresses, but for `allow_networks`."""
+class AddressDenied(AddressRefused):
+    """The address may not be dialled because `deny_networks` contains it."""
 
-    def __init__(self, allow_networks: Iterable[Network] = ()) -> None:
-        self._allowed = tuple(allow_networks)
+
+class AddressGuard:
+    """Refuses private, local and otherwise special addresses, but for `allow_networks`.
+
+    `deny_networks` are refused in any case, also as an IPv4 address inside an IPv6 one.
+    """
+
+    def __init__(
+        self, allow_networks: Iterable[Network] = (), deny_networks: Iterable[Network] = ()
+    ) -> None:
+        self._allowed = tuple(map(_translated, allow_networks))
+        self._denied = tuple(map(_translated, deny_networks))
+
+    def denies(self, address: Address) -> bool:
+        """Return True if `deny_networks` contain `address`, or an IPv4 address inside it."""
+        forms = (address, *hosts.embedded(address)) if self._denied else ()
+        return any(form in network for form in forms for network in self._denied)
 
     def allows(self, address: Address) -> bool:
         """Tell whether `address` may be dialled; an IPv4 address inside an IPv6 one counts."""
+        if self.denies(address):
+            return False
         address = _unwrapped(address)
         if any(address in network for network in self._allowed):
             return True
@@ -82,10 +104,22 @@ class AddressGuard:
             AddressRefused: the address may not be dialled.
 
         """
-        family, kind, protocol, _, address = info
-        if not self.allows(ipaddress.ip_address(address[0].partition("%")[0])):
-            raise AddressRefused
+        family, kind, protocol, _, (host, *_) = info
+        address = ipaddress.ip_address(host.partition("%")[0])
+        if not self.allows(address):
+            raise AddressDenied if self.denies(address) else AddressRefused
         return socket.socket(family, kind, protocol)
+
+
+def networks_of(patterns: Iterable[str]) -> list[Network]:
+    """Return the addresses among patterns of hosts, each as a network of its own."""
+    found: list[Network] = []
+    for pattern in patterns:
+        with contextlib.suppress(ValueError):
+            host = pattern if pattern.startswith("[") or ":" not in pattern else f"[{pattern}]"
+            address = ipaddress.ip_address(hosts.normal(host).strip("[]"))
+            found.append(ipaddress.ip_network(address))
+    return found
 
 
 def _unwrapped(address: Address) -> Address:
@@ -96,3 +130,12 @@ def _unwrapped(address: Address) -> Address:
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address
+
+
+def _translated(network: Network) -> Network:
+    """Return the IPv4 network that an IPv4-mapped or NAT64 network leads to."""
+    for outer in _TRANSLATED:
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(outer):
+            first = _unwrapped(network.network_address)
+            return ipaddress.IPv4Network(f"{first}/{network.prefixlen - outer.prefixlen}")
+    return network

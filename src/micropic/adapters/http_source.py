@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.resolver import AsyncResolver
 from yarl import URL
 
-from micropic.adapters.address_guard import AddressGuard, AddressRefused
+from micropic.adapters.address_guard import AddressDenied, AddressGuard, AddressRefused
 from micropic.adapters.bounded_answer import BoundedConnector, TooMuchFraming
 from micropic.adapters.content_coding import decoder_for
 from micropic.adapters.origins import Origins
@@ -202,7 +202,11 @@ class HttpSource:
 
     def _failure(self, url: SourceUrl, error: Exception) -> Exception:
         reason = "what it sent is not understood"
-        if isinstance(getattr(error, "os_error", None), AddressRefused):
+        dialling = getattr(error, "os_error", None)
+        if isinstance(dialling, AddressDenied):
+            msg = f"{url.host} leads to an address that is not fetched from."
+            return SourceForbidden(msg)
+        if isinstance(dialling, AddressRefused):
             msg = (
                 f"{url.host} leads to an address that is private, local or reserved. "
                 "The operator can allow its network with source.allow_networks."

@@ -8,7 +8,7 @@ list of hosts, or a server in front, could take one for another host than is dia
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 _LONGEST = 253
 """Characters of a name (RFC 1035, section 2.3.4)."""
@@ -16,6 +16,25 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _REG_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _NODE = re.compile(r"\[(.*)\](?::[0-9]+)?|([^:]*)(?::[0-9]+)?|(.*)")
 _NUMBER = re.compile(r"0x([0-9a-f]*)|0([0-9]+)|([0-9]+)")
+
+_EMBEDDING = [
+    (IPv6Network(network), shift)
+    for network, shift in (
+        ("::/96", 0),  # IPv4-compatible (RFC 4291, section 2.5.5.1)
+        ("::ffff:0:0/96", 0),  # IPv4-mapped (RFC 4291, section 2.5.5.2)
+        ("::ffff:0:0:0/96", 0),  # IPv4-translated (RFC 2765, section 2.1)
+        ("64:ff9b::/96", 0),  # NAT64 (RFC 6052, section 2.1)
+        ("64:ff9b:1::/48", 0),  # NAT64 of a network's own (RFC 8215)
+        ("2002::/16", 80),  # 6to4 (RFC 3056, section 2)
+        ("2001::/32", 64),  # Teredo: its server (RFC 4380, section 4)
+    )
+]
+"""IPv6 networks whose addresses contain an IPv4 address, and how many bits stand after it."""
+_TEREDO = IPv6Network("2001::/32")
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+_ISATAP = {0x0000_5EFE, 0x0200_5EFE}
+"""The upper half of an ISATAP interface identifier (RFC 5214, section 6.1)."""
+_WORD = 0xFFFF_FFFF
 
 
 def normal(host: str) -> str:
@@ -43,6 +62,38 @@ def address(node: str) -> IPv4Address | IPv6Address:
     """
     match = _NODE.fullmatch(node)
     return ip_address(next(filter(None, match.groups()), "") if match else "")
+
+
+def embedded(outer: IPv4Address | IPv6Address) -> set[IPv4Address]:
+    """Return every IPv4 address that an IPv6 address may lead to, by any standard that embeds one.
+
+    Not known here are prefixes that a network has chosen for its own NAT64 (RFC 6052).
+    """
+    if isinstance(outer, IPv4Address) or int(outer) <= 1:  # `::` and `::1` embed none
+        return set()
+    bits = int(outer)
+    found = {bits >> shift & _WORD for network, shift in _EMBEDDING if outer in network}
+    if outer in _TEREDO:
+        found.add(~bits & _WORD)  # its client, obfuscated
+    if outer in _LOCAL_NAT64:
+        found.update(_around_octet(bits, prefix) for prefix in (48, 56, 64))
+    if bits >> 32 & _WORD in _ISATAP:
+        found.add(bits & _WORD)
+    return {IPv4Address(number) for number in found}
+
+
+def spellings(host: str) -> list[str]:
+    """Return a host in normal form, then the IPv4 addresses that it embeds."""
+    if not host.startswith("["):
+        return [host]
+    return [host, *map(str, embedded(IPv6Address(host[1:-1])))]
+
+
+def _around_octet(bits: int, prefix: int) -> int:
+    """Return the IPv4 address after a prefix, around the octet of zeros (RFC 6052, section 2.2)."""
+    octets = bits.to_bytes(16, "big")
+    following = octets[prefix // 8 : 8] + octets[9:]
+    return int.from_bytes(following[:4], "big")
 
 
 def _to_ascii(host: str) -> str:

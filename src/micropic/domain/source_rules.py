@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from micropic.domain import hosts
 from micropic.domain.errors import SourceForbidden
 from micropic.domain.headers import host_matches
 from micropic.domain.model import DEFAULT_PORTS, SourceUrl
@@ -26,7 +27,7 @@ class SourceRules:
     allow_hosts: Sequence[str] = ()
     """The only ones; empty: any."""
     deny_hosts: Sequence[str] = ()
-    """None of these, whatever is allowed."""
+    """None of these, whatever is allowed; IPv4 addresses also inside IPv6 ones."""
     allow_ports: Collection[int] = frozenset()
     """The only ones; empty: any but `BAD_PORTS`."""
 
@@ -40,7 +41,7 @@ class SourceRules:
         if self.allow_hosts and not host_matches(url.host, self.allow_hosts):
             msg = f"{url.host} is not among the hosts that source.allow_hosts names."
             raise SourceForbidden(msg)
-        if host_matches(url.host, self.deny_hosts):
+        if any(host_matches(each, self.deny_hosts) for each in hosts.spellings(url.host)):
             msg = f"{url.host} is among the hosts that source.deny_hosts names."
             raise SourceForbidden(msg)
         port = url.port or DEFAULT_PORTS[url.scheme]

@@ -110,12 +110,20 @@ class SourceSettings(_Section):
         ByteSize(256 * 1024**2), description="sources in memory at once; what is more is a 503"
     )
     allow_hosts: kinds.Names = Field((), description="the only hosts to fetch from; empty: any")
-    deny_hosts: kinds.Names = Field((), description="hosts that are never fetched from")
+    deny_hosts: kinds.Names = Field(
+        (),
+        description="hosts that are never fetched from; an address also by names that lead to it",
+    )
     allow_ports: kinds.Ports = Field(
         (), description="the only ports to fetch from; empty: any but those of other protocols"
     )
     allow_networks: kinds.Networks = Field(
         (), description="private, local or reserved networks to fetch from all the same"
+    )
+    deny_networks: kinds.Networks = Field(
+        (),
+        description="networks that are never dialed, under any name or IPv6 form; overrides "
+        "before allow_networks",
     )
     forward_headers: kinds.Headers = Field(
         ("all",), description="the client's header fields that reach the origin"

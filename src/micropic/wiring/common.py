@@ -12,7 +12,7 @@ from socket import socket
 import structlog
 
 from micropic import __version__
-from micropic.adapters.address_guard import AddressGuard
+from micropic.adapters.address_guard import AddressGuard, networks_of
 from micropic.adapters.by_scheme import SourceByScheme
 from micropic.adapters.http_source import HttpSource, HttpSourceOptions
 from micropic.adapters.memory_cache import MemoryCache
@@ -131,7 +131,9 @@ async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics, ro
         rules=SourceRules(chosen.allow_hosts, chosen.deny_hosts, frozenset(chosen.allow_ports)),
         nameservers=chosen.nameservers,
     )
-    guard = AddressGuard(chosen.allow_networks)
+    # An address among the hosts is denied under every name and in every form that leads to it.
+    denied = [*chosen.deny_networks, *networks_of(chosen.deny_hosts)]
+    guard = AddressGuard(chosen.allow_networks, denied)
     http = await stack.enter_async_context(HttpSource(guard, options, room))
     watched.origins(metrics, http.origins)
     by_scheme: dict[Scheme, Source] = {
