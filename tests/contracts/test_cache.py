@@ -319,6 +319,7 @@ async def test_what_comes_with_a_preview_counts_as_well() -> None:
 
 
 async def test_entries_of_an_earlier_format_are_cleared_away(tmp_path: Path) -> None:
+    DiskCache(tmp_path, ROOMY).close()
     old = tmp_path / f"v{VERSION - 1}" / "ab" / ("ab" * 32)
     old.parent.mkdir(parents=True)
     old.write_bytes(b"MPIC")

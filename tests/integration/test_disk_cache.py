@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from micropic.adapters.cache_directory import MARK
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.entry import VERSION
 from micropic.domain.s3fifo import S3FifoIndex
@@ -86,10 +87,16 @@ def test_what_was_being_written_is_cleared_away(
 ) -> None:
     service = start_service()
     service.stop()
-    leftover = service.cache / "tmp" / "0"
-    leftover.write_bytes(b"half")
+    tmp = service.cache / "tmp"
+    leftovers = {
+        "micropic-entry-0a1b2c3d-7": b"half",
+        "0": b"MPIC an earlier version's",
+        "1": b"MP",
+    }
+    for name, body in leftovers.items():
+        (tmp / name).write_bytes(body)
     service.start()
-    assert not leftover.exists()
+    assert list(tmp.iterdir()) == []
     assert previews(service, origin, "ab") == ["previewer"] * 2
     assert previews(service, origin, "ab") == ["cache"] * 2
 
@@ -245,8 +252,12 @@ def test_a_write_that_finds_the_directory_taken_over_costs_no_answer(
 
 
 def in_files(directory: Path) -> int:
-    """Give the bytes that the files below a directory take up."""
-    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())
+    """Give the bytes that the entries below a directory take up."""
+    return sum(
+        path.stat().st_blocks * 512
+        for path in directory.rglob("*")
+        if path.is_file() and path.name != MARK
+    )
 
 
 def on_disk(directory: Path) -> int:

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
+from micropic.adapters.cache_directory import MARK
 from micropic.adapters.disk_cache import DiskCache
 from micropic.adapters.entry import HEAD, key_of
 from micropic.adapters.levels import Levels
@@ -76,7 +77,9 @@ def _preview(key: str, size: int) -> Preview:
 
 
 def _files(directory: Path) -> list[Path]:
-    return [path for path in directory.rglob("*") if path.is_file() and path.name != "lock"]
+    return [
+        path for path in directory.rglob("*") if path.is_file() and path.name not in {"lock", MARK}
+    ]
 
 
 async def _check(files: list[Path], cache: Levels) -> int:

@@ -1,8 +1,9 @@
 """A cache on disk that outlives the process.
 
 ```
+{dirname}/CACHEDIR.TAG            the mark of our own directories
 {dirname}/lock                    held while a process owns the directory
-{dirname}/tmp/{n}                 an entry that is being written
+{dirname}/tmp/micropic-entry-{}   an entry that is being written
 {dirname}/v4/{ab}/{abcdef...}     an entry; v4: its format
 ```
 
@@ -19,20 +20,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import itertools
 import math
 import os
-import re
-import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from micropic.adapters import entry
+from micropic.adapters import cache_directory, entry
 from micropic.adapters.cache_directory import CacheDirectory, CacheDirectoryInUseError
 from micropic.adapters.cached_read import read_cached
 from micropic.adapters.entry import HEAD, VERSION, CorruptEntryError, key_of, pack, unpack
@@ -60,7 +58,7 @@ _TOLD_EVERY = 60.0
 _MARK_INTERVAL = 1.0
 """Seconds."""
 _FOLDERS = [f"{n:02x}" for n in range(256)]
-_FILE_NAME = re.compile(r"[0-9a-f]{64}")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 Policy = type[LruIndex[bytes]] | type[S3FifoIndex[bytes]]
@@ -70,9 +68,11 @@ Policy = type[LruIndex[bytes]] | type[S3FifoIndex[bytes]]
 class DiskCache:
     """Keeps previews as files; `max_bytes` bounds what they take up on disk.
 
+    In a directory that has files of others it is in a subdirectory (`CacheDirectory`).
+
     Raises:
         CacheDirectoryInUseError: another process owns the directory.
-        OSError: the directory cannot be made or written.
+        CacheDirectoryError: the directory cannot be made or written.
 
     """
 
@@ -83,17 +83,18 @@ class DiskCache:
         max_entries: int | None = None,
         policy: Policy = LruIndex[bytes],
     ) -> None:
-        self._root = directory / f"v{VERSION}"
-        self._tmp = directory / "tmp"
-        self._names = itertools.count()
+        self._names = cache_directory.temporary_names()
         self._puts: set[asyncio.Task[None]] = set()
         self._unwritten = 0
         self._told_at = -math.inf
         self._writing: Counter[bytes] = Counter()
-        folders = [self._tmp, *(self._root / folder for folder in _FOLDERS)]
+        tree, tmp = f"v{VERSION}", cache_directory.TEMPORARY
+        folders = [tmp, tree, *(f"{tree}/{folder}" for folder in _FOLDERS)]
         self._directory = CacheDirectory(directory, folders)
-        for version in range(1, VERSION):  # what an earlier program kept, none can read any more
-            shutil.rmtree(directory / f"v{version}", ignore_errors=True)
+        self._root, self._tmp = self._directory.path / tree, self._directory.path / tmp
+        # What an earlier program kept, none can read any more.
+        cache_directory.clear_versions(self._directory.path, range(1, VERSION))
+        cache_directory.clear_temporary(self._directory.path)
         self._index = policy(max_bytes, max_entries)
         self._evictions = self._purges = self._hits = self._misses = 0
         self._used: dict[bytes, int] = {}
@@ -276,19 +277,12 @@ class DiskCache:
 
     def _recover(self) -> None:
         """Find the entries of an earlier run, in the order of their last use."""
-        for leftover in self._tmp.iterdir():
-            with contextlib.suppress(OSError):
-                leftover.unlink()
-        for _, name, size in sorted(self._entries()):
+        found = [
+            (status.st_mtime_ns, bytes.fromhex(name), status.st_size)
+            for name, status in cache_directory.entries(self._root)
+        ]
+        for _, name, size in sorted(found):
             self._unlink(self._index.add(name, _on_disk(size)))
-
-    def _entries(self) -> Iterator[tuple[int, bytes, int]]:
-        """Give last use (ns of the Unix epoch), name and size (bytes) of each file."""
-        for folder in _FOLDERS:
-            for file in os.scandir(self._root / folder):
-                if _FILE_NAME.fullmatch(file.name) and file.name.startswith(folder):
-                    stat = file.stat()
-                    yield stat.st_mtime_ns, bytes.fromhex(file.name), stat.st_size
 
     # --- in threads --------------------------------------------------------------------------
 
@@ -315,7 +309,7 @@ class DiskCache:
         """Set when entries were last used, in ns of the Unix epoch."""
         for name, now in used.items():
             with contextlib.suppress(OSError):  # evicted by now, or all is read-only
-                os.utime(self._path(name), ns=(now, now))
+                os.utime(self._path(name), ns=(now, now), follow_symlinks=False)
 
     def _replace(self, evicted: Iterable[bytes], name: bytes, *pieces: bytes) -> None:
         """Make room, then write: at no time is there more on disk than one entry too much."""
@@ -325,11 +319,15 @@ class DiskCache:
     def _write(self, name: bytes, *pieces: bytes) -> None:
         temporary = f"{self._tmp}/{next(self._names)}"
         try:
-            with open(temporary, "xb", buffering=0) as file:  # noqa: PTH123 # half the time of Path
+            file = os.open(temporary, _NEW, 0o600)
+            try:
+                os.fchmod(file, 0o600)  # whatever the umask is
                 for piece in pieces:
-                    _write_all(file.fileno(), piece)
+                    _write_all(file, piece)
                 now = time.time_ns()
-                os.utime(file.fileno(), ns=(now, now))
+                os.utime(file, ns=(now, now))
+            finally:
+                os.close(file)
             os.rename(temporary, self._path(name))  # noqa: PTH104
         except OSError:
             with contextlib.suppress(OSError):

@@ -174,14 +174,19 @@ def cache_directory(directory: Path, size: int) -> Finding:
     """Look whether the cache can be written, and has room for `size` bytes."""
     there = next(path for path in (directory, *directory.parents) if path.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        advice = "Make it writable for this user, or choose another one by CACHE_DIRNAME."
-        return Finding("cache", Status.BROKEN, f"{there} cannot be written to", advice)
+        return unusable_directory(f"{there} cannot be written to")
     taken = sum(file.stat().st_blocks * 512 for file in _files(directory))
     room = shutil.disk_usage(there).free + taken
     detail = f"{directory}: {_mib(size)} at the most, {_mib(taken)} taken, {_mib(room)} there"
     if room < size:
         return Finding("cache", Status.WARNING, detail, "Lower CACHE_SIZE or make room.")
     return Finding("cache", Status.OK, detail)
+
+
+def unusable_directory(reason: str) -> Finding:
+    """Return what is wrong with the cache directory."""
+    advice = "Make it writable for this user, or choose another one by CACHE_DIRNAME."
+    return Finding("cache", Status.BROKEN, reason, advice)
 
 
 async def remote_cache(cache: Cache, trouble: Callable[[], str], where: str) -> Finding:

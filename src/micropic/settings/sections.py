@@ -190,7 +190,8 @@ class CacheSettings(_Section):
         ),
     ] = Field("", description="where previews are kept (docs/backends.md); empty: cache.dirname")
     dirname: Annotated[Path, kinds.Allowed("a directory")] = Field(
-        Path("~/.cache/micropic"), description="directory of the cache"
+        Path("~/.cache/micropic"),
+        description="directory of the cache; beside files of others it uses `micropic` in it",
     )
     size: kinds.Bytes = Field(
         ByteSize(512 * 1024**2), description="what the cache may take on disk"

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+import structlog
+
+from micropic.adapters.cache_directory import SOURCES, claim
 from micropic.adapters.disk_cache import DiskCache, Policy
 from micropic.adapters.levels import Level, Levels
 from micropic.adapters.memory_cache import MemoryCache
@@ -18,6 +21,8 @@ from micropic.domain.s3fifo import S3FifoIndex
 from micropic.ports import Cache
 from micropic.settings import Settings, SettingsError
 from micropic.wiring.extras import needing
+
+log = structlog.get_logger()
 
 _SETTING = "The setting cache.url"
 _POLICIES: dict[str, Policy] = {"s3-fifo": S3FifoIndex[bytes], "lru": LruIndex[bytes]}
@@ -73,11 +78,18 @@ def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
 
     Raises:
         CacheDirectoryInUseError: another process owns it.
-        OSError: it is not to be had.
+        CacheDirectoryError: it cannot be made or written to.
         SettingsError: the cache is to be somewhere else.
 
     """
-    directory = cache_directory(settings)
+    wanted = cache_directory(settings)
+    directory = claim(wanted)
+    if directory != Path(os.path.realpath(wanted)):
+        log.warning(
+            "cache_in_subdirectory",
+            directory=str(directory),
+            detail=f"{wanted} contains files of others, or belongs to another user.",
+        )
     policy = _POLICIES[settings.cache.policy]
 
     def open_level(folder: str, size: int, entries: int | None) -> DiskCache:
@@ -110,7 +122,7 @@ def _levels(settings: Settings, level: Callable[[str, int, int | None], Level]) 
     cache = settings.cache
     for_sources = int(cache.size * cache.sources)
     previews = level("", cache.size - for_sources, cache.entries or None)
-    return Levels(previews, level("sources", for_sources, None))
+    return Levels(previews, level(SOURCES, for_sources, None))
 
 
 def _redis(url: str) -> Store:

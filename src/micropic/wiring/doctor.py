@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from types import ModuleType
 from urllib.parse import urlsplit
 
+from micropic.adapters.cache_directory import locate
 from micropic.services import doctor
 from micropic.services.doctor import Finding, Machine, Status
 from micropic.settings import Settings, SettingsError, cores
@@ -80,7 +81,15 @@ def _parts() -> ModuleType:
 
 async def _shared_cache(settings: Settings) -> list[Finding]:
     _parts()
-    return [doctor.cache_directory(cache_directory(settings), settings.cache.size)]
+    return [_directory(settings)]
+
+
+def _directory(settings: Settings) -> Finding:
+    try:
+        directory = locate(cache_directory(settings))
+    except OSError as error:
+        return doctor.unusable_directory(str(error))
+    return doctor.cache_directory(directory, settings.cache.size)
 
 
 async def _cache(settings: Settings) -> list[Finding]:
@@ -88,7 +97,7 @@ async def _cache(settings: Settings) -> list[Finding]:
     if url.scheme == "memory":
         return [Finding("cache", Status.OK, "in memory alone: a restart empties it")]
     if url.scheme in {"", "file"}:
-        return [doctor.cache_directory(cache_directory(settings), settings.cache.size)]
+        return [_directory(settings)]
     async with AsyncExitStack() as stack:
         opened = await open_cache(settings, stack)
         trouble = opened.trouble or str
