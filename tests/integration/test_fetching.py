@@ -393,9 +393,15 @@ def test_an_origin_that_falls_silent_is_left_alone(
     start_service: StartService, origin: Origin
 ) -> None:
     """However much time it might have taken: it was given up for its silence."""
-    service = start_service(SOURCE_READ_TIMEOUT="0.2", SOURCE_TIMEOUT="20", PROXY_TIMEOUT="30")
+    service = start_service(
+        SOURCE_READ_TIMEOUT="0.5", SOURCE_TIMEOUT="20", PROXY_TIMEOUT="30", CACHE_STALE_IF_ERROR="0"
+    )
+    fresh_for_no_time = {"Cache-Control": "no-store"}
+    origin.fallback = Reply(photo(), headers=fresh_for_no_time)
+    paths = [f"/fill/30/20/{origin.authority}/{number}" for number in range(6)]
+    assert {service.get(path).status for path in paths} == {200}
     origin.fallback = Reply(photo(), gate=origin.gate())
-    answers = [service.get(f"/fill/30/20/{origin.authority}/{number}") for number in range(6)]
+    answers = [service.get(path) for path in paths]
     assert [answer.error for answer in answers] == [
         *[(504, "origin_timeout")] * 5,
         (502, "origin_failed"),

@@ -60,7 +60,7 @@ def test_sources_that_hang_hold_up_no_others(shape: Shape, origin: Origin) -> No
 def test_slow_origins_do_not_hold_up_pictures_that_are_here(
     start_service: StartService, origin: Origin
 ) -> None:
-    service = start_service(SOURCE_MAX_IN_FLIGHT="2", **PATIENT)
+    service = start_service(SOURCE_MAX_IN_FLIGHT="3", **PATIENT)  # two of one origin
     kept = origin.on("/kept", Reply(photo()))
     assert service.get(f"/fill/30/20/{kept}").status == 200
     gate = origin.gate()

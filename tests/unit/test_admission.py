@@ -42,15 +42,45 @@ async def test_sources_wait_for_their_turn_and_who_leaves_takes_none() -> None:
     inner, fetches = Inner(), Line(1, MOST)
     stack = FetchAdmission(fetches, Line(1, MOST), inner)
     first, leaver, last = (asyncio.create_task(stack.preview(asked())) for _ in range(3))
-    await turns(lambda: fetches.waiting == 2)
+    await turns(lambda: fetches.apart == 2)  # all are of one origin
     assert (fetches.busy, len(inner.calls)) == (1, 1)
     leaver.cancel()
-    await turns(lambda: fetches.waiting == 1)
+    await turns(lambda: fetches.apart == 1)
     inner.calls[0].set_result(made())
     await turns(lambda: len(inner.calls) == 2)
     inner.calls[1].set_result(made())
     assert [(await task).body for task in (first, last)] == [b"x", b"x"]
-    assert (fetches.busy, fetches.waiting) == (0, 0)
+    assert (fetches.busy, fetches.waiting, fetches.apart) == (0, 0, 0)
+
+
+async def test_one_origin_does_not_take_all_fetches_and_holds_up_no_other() -> None:
+    inner, fetches = Inner(), Line(4, MOST)
+    stack = FetchAdmission(fetches, Line(9, MOST), inner)
+    _, other, *_ = parse_path(b"/fill/30/20/b.example/x", b"", DEFAULT)
+    hanging = [asyncio.create_task(stack.preview(asked())) for _ in range(6)]
+    await turns(lambda: fetches.apart == 3)
+    assert len(inner.calls) == 3
+    task = asyncio.create_task(stack.preview(replace(asked(), source=other)))
+    await turns(lambda: len(inner.calls) == 4)
+    inner.calls[3].set_result(made())
+    await task
+    for number in (0, 1, 2, 4, 5, 6):
+        await turns(lambda number=number: len(inner.calls) > number)  # type: ignore[misc]
+        inner.calls[number].set_result(made())
+    await asyncio.gather(*hanging)
+    assert (fetches.busy, fetches.waiting, fetches.apart) == (0, 0, 0)
+
+
+async def test_who_would_wait_too_long_for_its_origin_is_refused_and_counted() -> None:
+    inner, fetches = Inner(), Line(4, 0.0)
+    stack = FetchAdmission(fetches, Line(99, MOST), inner)
+    tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(9)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    assert fetches.door.refused > 0
+    for task in tasks:
+        task.cancel()
+    refused = await asyncio.gather(*tasks, return_exceptions=True)
+    assert any(isinstance(each, Overloaded) for each in refused)
 
 
 async def test_a_source_whose_turn_comes_too_late_is_not_fetched() -> None:

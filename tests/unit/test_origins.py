@@ -10,6 +10,7 @@ import pytest
 from micropic.adapters.address_guard import AddressRefused
 from micropic.adapters.origins import Origins
 from micropic.domain.errors import OriginFailed, Overloaded
+from micropic.domain.model import SourceUrl
 from micropic.domain.urls import parse_source
 
 PATIENCE = 2.0
@@ -42,9 +43,12 @@ def no_connection(reason: OSError | None = None) -> aiohttp.ClientConnectorError
 
 
 async def visit(
-    origins: Origins, error: BaseException, then: Callable[[Answered], Awaitable[None]]
+    origins: Origins,
+    error: BaseException,
+    then: Callable[[Answered], Awaitable[None]],
+    url: SourceUrl = A,
 ) -> None:
-    async with origins.visit(A) as answered:
+    async with origins.visit(url) as answered:
         await then(answered)
         raise error
 
@@ -64,8 +68,8 @@ async def fail(
             await visit(origins, error, then)
 
 
-async def answer(origins: Origins) -> None:
-    async with origins.visit(A) as answered:
+async def answer(origins: Origins, url: SourceUrl = A) -> None:
+    async with origins.visit(url) as answered:
         answered()
 
 
@@ -84,7 +88,7 @@ async def test_an_origin_that_cannot_be_connected_to_is_left_alone_then_tried_on
             await answer(origins)
         answered()
     await answer(origins)
-    assert len(origins) == 0
+    assert origins.left_alone == 0
 
 
 async def test_a_try_that_fails_lets_the_pause_begin_anew(origins: Origins, clock: Clock) -> None:
@@ -144,13 +148,115 @@ async def test_what_is_not_the_origins_fault_does_not_count(
     await answer(origins)
 
 
-async def test_an_origin_that_is_silent_is_left_alone(origins: Origins, clock: Clock) -> None:
+def at(path: str) -> SourceUrl:
+    return parse_source(f"a.example/{path}".encode())
+
+
+async def hang(origins: Origins, clock: Clock, url: SourceUrl = A) -> None:
     async def wait(_: Answered) -> None:
         clock.now += PATIENCE
 
-    await fail(origins, asyncio.CancelledError(), 5, wait)
+    with pytest.raises(asyncio.CancelledError):
+        await visit(origins, asyncio.CancelledError(), wait, url)
+
+
+async def test_paths_that_never_answered_do_not_open_the_breaker(
+    origins: Origins, clock: Clock
+) -> None:
+    await answer(origins)
+    for number in range(99):
+        await hang(origins, clock, at(f"slow?{number}"))
+    assert origins.left_alone == 0
+    await answer(origins)
+
+
+async def test_one_path_that_hangs_after_it_answered_does_not_open_the_breaker(
+    origins: Origins, clock: Clock
+) -> None:
+    for number in range(9):
+        await answer(origins, at(f"good/{number}"))
+    for _ in range(99):
+        await hang(origins, clock, at("good/0"))
+    assert origins.left_alone == 0
+
+
+@pytest.mark.parametrize("paths", [1, 3, 5, 9])
+async def test_an_origin_whose_good_paths_fall_silent_is_left_alone(
+    origins: Origins, clock: Clock, paths: int
+) -> None:
+    for number in range(paths):
+        await answer(origins, at(f"good/{number}"))
+    for number in range(5):
+        assert origins.left_alone == 0
+        await hang(origins, clock, at(f"good/{number % paths}"))
+    assert origins.left_alone == 1
+
+
+async def test_a_path_that_hangs_takes_no_try_from_those_that_answered(
+    origins: Origins, clock: Clock
+) -> None:
+    await answer(origins)
+    for _ in range(5):
+        await hang(origins, clock)
+    clock.now += 5
+    await hang(origins, clock, at("slow"))
     with pytest.raises(OriginFailed):
+        await answer(origins, at("slow"))
+    await answer(origins)
+    assert origins.left_alone == 0
+
+
+async def test_what_hangs_leaves_places_for_paths_that_answered() -> None:
+    origins = Origins(8, PATIENCE)
+    await answer(origins)
+    hanging = [asyncio.create_task(_stay(origins, at(f"{n % 4}/slow?{n}"))) for n in range(24)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
         await answer(origins)
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+
+
+async def test_what_hangs_in_one_folder_leaves_places_for_another() -> None:
+    origins = Origins(8, PATIENCE)
+    hanging = [asyncio.create_task(_stay(origins, at(f"slow?{n}"))) for n in range(24)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await answer(origins, at("photos/a"))
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+
+
+async def test_silence_lowers_the_concurrency_and_answers_raise_it(clock: Clock) -> None:
+    origins = Origins(32, PATIENCE, clock)
+
+    async def inside() -> int:
+        tasks = [asyncio.create_task(_stay(origins, at(f"{n}/x"))) for n in range(64)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        count = origins._origins[A.origin].places._inside.total()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return count
+
+    seen = [await inside()]
+    for _ in range(5):
+        await hang(origins, clock, at("slow"))
+        seen.append(await inside())
+    assert seen == [32, 16, 8, 4, 2, 2]
+    for number in range(30):
+        async with origins.visit(at(f"x/{number}")) as answered:
+            answered()
+            clock.now += PATIENCE  # slow to its end: no good record, and none of its places
+    assert await inside() == 32
+
+
+async def _stay(origins: Origins, url: SourceUrl) -> None:
+    async with origins.visit(url):
+        await asyncio.Event().wait()
 
 
 async def test_a_slow_picture_of_an_origin_that_answers_others_does_not_count(

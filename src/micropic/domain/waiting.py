@@ -110,7 +110,10 @@ class Line:
     def __init__(self, servers: int, longest_wait: float) -> None:
         self.servers = servers
         self.waiting = self.busy = 0
+        self.apart = 0
+        """How many wait for a share of the servers (`share`), and hold up none in this line."""
         self.door = Door(longest_wait)
+        self._longest_wait = longest_wait
         self._work = Mean()
         self._way = Mean()
         self._worked_at = -math.inf
@@ -120,6 +123,10 @@ class Line:
     def coming(self) -> int:
         """How many are on their way."""
         return len(self._coming)
+
+    def share(self, part: float) -> Line:
+        """Return a line of its own for a part of the servers, at least one."""
+        return Line(max(1, int(self.servers * part)), self._longest_wait)
 
     def check(self, now: float, deadline: float) -> None:
         """Let in one who is here.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from micropic.domain.errors import DeadlineExceeded, Overloaded, too_late
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.waiting import Backlog, Line
 from micropic.ports import Previewer
+
+_ONE_ORIGIN = 0.75
+"""The part of all fetches that one origin may have."""
 
 
 class Gate:
@@ -134,51 +137,104 @@ class RenderAdmission:
         return source
 
 
+class _Places:
+    """As many places as a line has servers; the others wait in the line."""
+
+    def __init__(self, line: Line, whole: Line | None = None) -> None:
+        """Make places for a line, or for a share of the `whole` one, which counts who waits."""
+        self.line = line
+        self._whole = whole
+        self.users = 0
+        """Those who wait are among them."""
+        self._free = asyncio.Semaphore(line.servers)
+
+    @asynccontextmanager
+    async def taken(self, deadline: float) -> AsyncIterator[None]:
+        """Be in a place.
+
+        Raises:
+            Overloaded: too many wait already.
+            DeadlineExceeded: it was not this one's turn in time.
+
+        """
+        now = time.monotonic()
+        try:
+            self.line.check(now, deadline)
+        except Overloaded:
+            if self._whole:
+                self._whole.door.refused += 1
+            raise
+        if self._free.locked():
+            await self._wait(now, deadline)
+        else:
+            await self._free.acquire()
+        started = time.monotonic()
+        self.line.busy += 1
+        try:
+            yield
+        finally:
+            self.line.busy -= 1
+            ended = time.monotonic()
+            self.line.served(ended, ended - started)
+            self._free.release()
+
+    async def _wait(self, now: float, deadline: float) -> None:
+        self.line.join(now)
+        if self._whole:
+            self._whole.apart += 1
+        try:
+            async with asyncio.timeout(deadline - now):
+                await self._free.acquire()
+        except TimeoutError:
+            raise too_late() from None
+        finally:
+            if self._whole:
+                self._whole.apart -= 1
+            self.line.leave(time.monotonic())
+
+
 class FetchAdmission:
     """Stands before the fetching, of which it lets as much be done at once as `fetches` serve.
 
-    So what waits for slow origins is apart from what waits for a render process. A source is not
+    So what waits for slow origins is apart from what waits for a render process. One origin has
+    three quarters of the places at most, so that others find one when it hangs. A source is not
     fetched if those that are being fetched already are more than could be rendered in time.
     """
 
     def __init__(self, fetches: Line, renders: Line, fetching: Previewer) -> None:
-        self._fetches = fetches
         self._renders = renders
         self._fetching = fetching
-        self._places = asyncio.Semaphore(fetches.servers)
+        self._places = _Places(fetches)
+        self._shares: dict[str, _Places] = {}
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Fetch the source.
 
         Raises:
-            Overloaded: too much is being fetched already.
+            Overloaded: too much is being fetched already, of this origin or of all.
             DeadlineExceeded: it was not this one's turn in time.
 
         """
-        now = time.monotonic()
         if not _may_be_unchanged(request):
-            self._renders.check_coming(now, request.deadline)
-        self._fetches.check(now, request.deadline)
-        if self._places.locked():
-            await self._wait(now, request.deadline)
-        else:
-            await self._places.acquire()
-        started = time.monotonic()
-        self._fetches.busy += 1
-        try:
+            self._renders.check_coming(time.monotonic(), request.deadline)
+        async with (
+            self._share(request.source.origin, request.deadline),
+            self._places.taken(request.deadline),
+        ):
             return await self._fetching.preview(request)
-        finally:
-            self._fetches.busy -= 1
-            ended = time.monotonic()
-            self._fetches.served(ended, ended - started)
-            self._places.release()
 
-    async def _wait(self, now: float, deadline: float) -> None:
-        self._fetches.join(now)
+    @asynccontextmanager
+    async def _share(self, origin: str, deadline: float) -> AsyncIterator[None]:
+        """Be among those of an origin that may take a place; it is known while it has any."""
+        fetches = self._places.line
+        share = self._shares.get(origin)
+        if share is None:
+            share = self._shares[origin] = _Places(fetches.share(_ONE_ORIGIN), fetches)
+        share.users += 1
         try:
-            async with asyncio.timeout(deadline - now):
-                await self._places.acquire()
-        except TimeoutError:
-            raise too_late() from None
+            async with share.taken(deadline):
+                yield
         finally:
-            self._fetches.leave(time.monotonic())
+            share.users -= 1
+            if not share.users:
+                del self._shares[origin]

@@ -74,7 +74,7 @@ def fetches(told: Metrics, of: Line) -> None:
     """Tell how many sources are being fetched, and how many wait for that."""
     told.number(metrics.FETCHES_IN_FLIGHT, lambda: of.busy)
     told.number(metrics.FETCHES_LIMIT, lambda: of.servers)
-    told.number(metrics.FETCHES_WAITING, lambda: of.waiting)
+    told.number(metrics.FETCHES_WAITING, lambda: of.waiting + of.apart)
     told.number(metrics.REFUSALS, lambda: of.door.refused, "fetch")
 
 
