@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from micropic.domain.model import Format
 
@@ -11,7 +13,8 @@ _BEST_FIRST = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
 _TAKEN_BY_ALL = {Format.JPEG, Format.PNG}
 
 
-def weights(accept: str) -> dict[str, float]:
+@lru_cache(maxsize=64)  # a request is weighed up to six times
+def weights(accept: str) -> Mapping[str, float]:
     """Give the weight of each media range, in lower case; one that cannot be read is 0."""
     found: dict[str, float] = {}
     for element in accept.split(","):

@@ -73,6 +73,8 @@ _MODES = {mode.encode(): mode for mode in Mode}
 
 _OPTIONS = re.compile(rb"[a-z]+=[^,]*(?:,[a-z]+=[^,]*)*")
 _DIGITS = re.compile(rb"[0-9]{1,9}")
+_LONGEST_OPTIONS = 1024
+"""Bytes of an options segment; all options together, percent-encoded as a whole, have some 800."""
 _SOURCE_KEY = "/source/"
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ENCODED_SCHEME = re.compile(rb"(?:https?|sample)%3a", re.IGNORECASE)
@@ -83,8 +85,8 @@ _OTHER_SCHEME = re.compile(rb"([a-z][a-z0-9+.-]*):/", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"([^/?]*)(.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 # RFC 3986, appendix A: what a path and a query may hold; "%" only before two hex digits.
-_ILLEGAL_IN_URI = re.compile(rb"%(?![0-9a-fA-F]{2})|[^%A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
-_ILLEGAL_ON_REQUEST_LINE = re.compile(rb"[^\x21-\x7e]|#")
+_ILLEGAL_IN_URI = re.compile(rb"(?:%(?![0-9a-fA-F]{2})|[^%A-Za-z0-9\-._~!$&'()*+,;=:@/?])+")
+_ILLEGAL_ON_REQUEST_LINE = re.compile(rb"(?:[^\x21-\x7e]|#)+")
 
 
 def parse_path(path: bytes, query: bytes, grammar: Grammar, accept: str = "") -> Address:
@@ -168,7 +170,7 @@ def parse_source(source: bytes, query: bytes = b"", grammar: Grammar = DEFAULT) 
     host, port = _authority(authority)
     path, _, own_query = target.partition(b"?")
     target = (path or b"/") + (b"?" + own_query if own_query else b"")
-    target = illegal.sub(lambda match: b"".join(b"%%%02X" % byte for byte in match[0]), target)
+    target = illegal.sub(_encoded, target)
     return SourceUrl(
         scheme, host, None if port == DEFAULT_PORTS[scheme] else port, target.decode("ascii")
     )
@@ -248,6 +250,8 @@ def with_option(target: str, name: str, value: object) -> str:
 def _split_options(rest: bytes) -> tuple[bytes, bytes]:
     """Tell the options segment, if there is one, from the source."""
     first, slash, source = rest.partition(b"/")
+    if len(first) > _LONGEST_OPTIONS:
+        return b"", rest
     # Some clients percent-encode "=", "," and ":"; none of them can stand in a host.
     decoded = unquote_to_bytes(first)
     return (decoded, source) if slash and _OPTIONS.fullmatch(decoded) else (b"", rest)
@@ -262,6 +266,11 @@ def _side(name: str, digits: bytes, most: int) -> int:
 
 
 # --- the parts of the source -----------------------------------------------------------------
+
+
+def _encoded(run: re.Match[bytes]) -> bytes:
+    """Percent-encode every byte of a match; run by run, since a call for each byte is slow."""
+    return b"%" + run[0].hex("%").upper().encode()
 
 
 def _scheme(source: bytes, default: Scheme) -> tuple[Scheme, bytes]:

@@ -34,6 +34,8 @@ _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
 _LONGEST_ACCEPT = 1024
 """Bytes of an Accept field that are looked at; browsers send some 150."""
+_LONGEST_CACHE_CONTROL = 1024
+"""Bytes of a Cache-Control field that are looked at."""
 _GRACE = 0.2
 """Seconds past the deadline in which whoever ran out of time may say so itself."""
 
@@ -229,7 +231,7 @@ def _client(fields: tuple[tuple[bytes, bytes], ...], chosen: frozenset[str] | No
 
     """
     forwarded = headers.forwardable(fields, chosen)
-    said = headers.field(fields, b"cache-control").decode("latin-1")
+    said = headers.field(fields, b"cache-control")[:_LONGEST_CACHE_CONTROL].decode("latin-1")
     directives = freshness.parse_cache_control(said)
     return _Client(
         forwarded,
