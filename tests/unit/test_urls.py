@@ -317,6 +317,11 @@ def test_an_address_may_be_as_long_as_the_limit_and_no_longer() -> None:
         parse_path(path, query + b"q", DEFAULT)
 
 
+def test_what_is_too_long_for_options_is_read_as_a_source() -> None:
+    with pytest.raises(BadRequest, match="is not a host name"):
+        parse(FILL + b"q=" + b"1" * 2000 + b"/h")
+
+
 def test_a_long_word_of_the_clients_is_cut_short_in_the_answer() -> None:
     with pytest.raises(BadRequest) as caught:
         parse(b"/fill/" + b"9" * 5000 + b"/1/h")

@@ -165,7 +165,7 @@ async def serve_previews(  # noqa: PLR0913 # all that stands behind two ports
 ) -> None:
     """Answer on both ports until the service is told to stop; a purge is for all `caches`."""
     options = _proxy_options(settings)
-    purging = Purging(settings.proxy.purge_token, options.grammar, caches)
+    purging = Purging(settings.proxy.purge_token, options.grammar, caches, options.limit)
     page = page_routes(faces=extras.has_faces()) if settings.proxy.playground else []
     described = openapi_route(_described(settings, options.grammar))
     routes = [*page, *purging.routes(), *health_routes(health), described]
