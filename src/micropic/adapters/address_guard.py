@@ -11,6 +11,8 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from micropic.adapters import own_addresses
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -61,7 +63,10 @@ class AddressRefused(OSError):
 
 
 class AddressGuard:
-    """Refuses private, local and otherwise special addresses, but for `allow_networks`."""
+    """Refuses private, local and otherwise special addresses, but for `allow_networks`.
+
+    The public addresses of this machine are refused, too: what listens there often trusts it.
+    """
 
     def __init__(self, allow_networks: Iterable[Network] = ()) -> None:
         self._allowed = tuple(allow_networks)
@@ -75,6 +80,13 @@ class AddressGuard:
             return not any(address in network for network in _REFUSED_IPV4)
         return address in _GLOBAL_IPV6 and not any(address in network for network in _REFUSED_IPV6)
 
+    def _is_own(self, address: Address) -> bool:
+        """Return True for a public address of this machine that no allowed network has."""
+        address = _unwrapped(address)
+        return own_addresses.is_own(address) and not any(
+            address in network for network in self._allowed
+        )
+
     def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
         """Make the socket for an address that is about to be dialled (`getaddrinfo`'s tuple).
 
@@ -83,7 +95,8 @@ class AddressGuard:
 
         """
         family, kind, protocol, _, address = info
-        if not self.allows(ipaddress.ip_address(address[0].partition("%")[0])):
+        dialled = ipaddress.ip_address(address[0].partition("%")[0])
+        if not self.allows(dialled) or self._is_own(dialled):
             raise AddressRefused
         return socket.socket(family, kind, protocol)
 
