@@ -95,6 +95,51 @@ async def publish(
     await channel.default_exchange.publish(message, queue, mandatory=False)
 
 
+FORGED = {
+    "over proxy.max_side": (KEY.replace("30/20", "513/20"), "bad_request"),
+    "over proxy.max_pixels": (KEY.replace("30/20", "500/500"), "bad_request"),
+    "a negative side": (KEY.replace("30/20", "-30/20"), "bad_request"),
+    "dpr": (KEY.replace("q=80", "q=80,dpr=9"), "bad_request"),
+    "a drawing": (KEY.replace("q=80", "q=80,explain=1"), "bad_request"),
+    "not listed": (KEY.replace("q=80", "q=81"), "preview_forbidden"),
+    "the other key's text": (KEY.replace("g=smart,q=80", "q=80,g=smart"), "bad_request"),
+    "a variant of another": (f"{KEY}#0123456789abcdef", "bad_request"),
+    "a source's": ("/source/0/0//sample:cat.jpg", "bad_request"),
+    "a host that is not allowed": (KEY.replace("sample:cat.jpg", "http://h.example/a"),
+                                   "source_forbidden"),
+}  # fmt: skip
+
+
+async def test_a_forged_request_gets_no_more_than_a_client(start_cluster: StartCluster) -> None:
+    """The worker checks what it takes by the limits that proxies have, and the key by the rest."""
+    cluster = start_cluster(
+        workers=1, PROXY_MAX_SIDE="512", PROXY_MAX_PIXELS="100000", PROXY_PLAYGROUND="off",
+        PROXY_TRANSFORMS="fill/30/20", SOURCE_ALLOW_HOSTS="other.example",
+    )  # fmt: skip
+    queue = cluster.settings["AMQP_QUEUE"]
+    answered: dict[str, str] = {}
+
+    async def take(message: AbstractIncomingMessage) -> None:
+        reply = request_pb2.PreviewReply.FromString(message.body)
+        answered[message.correlation_id or ""] = reply.problem.code or "preview"
+
+    async with await connected(cluster) as connection:
+        channel = await connection.channel()
+        replies = await channel.declare_queue(exclusive=True)
+        await replies.consume(take, no_ack=True)
+        wanted = {"good": (KEY, "preview"), **FORGED}
+        for name, (key, _) in wanted.items():
+            request = request_pb2.PreviewRequest(key=key, time_left=20.0)
+            message = aio_pika.Message(
+                request.SerializeToString(), correlation_id=name, reply_to=replies.name
+            )
+            await channel.default_exchange.publish(message, queue)
+        await asyncio.to_thread(wait_until, lambda: len(answered) == len(wanted), 60.0)
+    assert answered == {name: code for name, (_, code) in wanted.items()}
+    cached = await asyncio.to_thread(cluster.get, "/fill/30/20/sample:cat.jpg")
+    assert cached.picture.size == (30, 20)
+
+
 async def test_a_proxy_believes_no_reply_that_is_none(start_cluster: StartCluster) -> None:
     """It tells its client that something went wrong, and goes on."""
     cluster = start_cluster(workers=0)

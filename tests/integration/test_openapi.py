@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Address
+from itertools import count
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ TOKEN = "a-token-for-purging"
 TRIES = 30
 """Of each operation, good ones and bad ones."""
 MAX_SIDE = 512
+CLIENTS = count(int(IPv4Address("198.18.0.1")))
 GOOD = ["2xx", "304", "416"]
 """Statuses of answers to a request that is right; a range may begin behind the end."""
 SEEDED = settings(
@@ -51,6 +54,7 @@ def described(
 ) -> Iterator[Service]:
     """Give a service that has all the routes there are."""
     settings = {"PROXY_PURGE_TOKEN": TOKEN, "PROXY_MAX_SIDE": str(MAX_SIDE)}
+    settings |= {"PROXY_TRUSTED": "127.0.0.0/8"}
     yield from running(request, tmp_path_factory.mktemp("described"), **settings)
 
 
@@ -82,6 +86,8 @@ def test_every_answer_is_as_described(
         values = case.path_parameters or {}
         if is_elsewhere(str(values.get("source", ""))):
             values["source"] = "sample:cat.jpg"
+        # Each comes from another address: wrong tokens are limited for each of them.
+        case.headers["X-Forwarded-For"] = str(IPv4Address(next(CLIENTS)))
         case.call_and_validate()
 
     ask()

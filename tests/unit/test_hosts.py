@@ -55,6 +55,13 @@ def test_what_is_neither_a_name_nor_an_address_is_refused(host: str) -> None:
         normal(host)
 
 
+def test_a_name_is_refused_whose_ascii_form_would_be_too_long() -> None:
+    assert len(normal("é." * 20 + "example")) < 253
+    for name in ("é." * 100 + "example", "é" * 254):
+        with pytest.raises(ValueError):  # noqa: PT011 # whichever it is
+            normal(name)
+
+
 @pytest.mark.parametrize(
     ("node", "expected"),
     [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micropic.domain.masking import masked
+from micropic.domain.masking import CUT, LONGEST, masked, text
 
 SIGNATURE = "hW8-_" + "x" * 38
 
@@ -51,3 +51,53 @@ def test_the_query_alone_may_be_seen() -> None:
 def test_no_value_of_a_query_gets_through(before: str, after: str, mark: str) -> None:
     assert "SECRET" not in masked(f"/fill/9/9/{before}{mark}k=SECRET{after}")
     assert "SECRET" not in masked(f"/fill/9/9/{before}{mark}SECRET{after}")
+
+
+LONG = "a" * 2 * LONGEST
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("/fill/9/9/h/" + "a/" * LONGEST, ("/fill/9/9/h/" + "a/" * LONGEST)[:LONGEST] + CUT),
+        (f"/fill/9/9/h/{LONG}", f"/fill/9/9/h/{CUT}"),
+        (f"/fill/9/9/h%2F{LONG}", f"/fill/9/9/h%2F{CUT}"),
+        (f"/fill/9/9/h/a%2f{LONG}", f"/fill/9/9/h/a%2f{CUT}"),
+        (f"/fill/9/9/user:{LONG}@h/a", f"/fill/9/9/{CUT}"),
+        (f"/fill/9/9/u:p@h/{LONG}", f"/fill/9/9/***@h/{CUT}"),
+        (f"/fill/9/9/h/a?token={LONG}", f"/fill/9/9/h/a?token=***{CUT}"),
+        (f"/fill/9/9/h/a?x=1&{LONG}", f"/fill/9/9/h/a?x=***&***{CUT}"),
+        (f"/fill/9/9/h/{LONG}?token=secret", f"/fill/9/9/h/{CUT}"),
+        (f"/{SIGNATURE}/{LONG}", f"/***/{CUT}"),
+        (LONG, CUT),
+    ],
+)
+def test_only_the_beginning_of_a_long_address_is_logged(address: str, expected: str) -> None:
+    assert masked(address) == expected
+
+
+def test_a_long_address_whose_query_may_be_seen_is_cut_too() -> None:
+    address = f"/fill/9/9/u:p@h/a?x={LONG}"
+    assert masked(address, queries=False) == address[:LONGEST].replace("u:p@", "***@") + CUT
+
+
+@given(at=st.integers(0, 64), tail=st.sampled_from(["@h/a", "%40h%2Fa", "@h?x=1"]))
+def test_no_cut_lets_a_password_through(at: int, tail: str) -> None:
+    """Wherever in it, or in the mark that ends it, the cut falls."""
+    padding = "/a" * ((LONGEST - at) // 2)
+    shown = masked(f"/fill/9/9{padding}/user:SECRET{tail}{LONG}")
+    assert "SEC" not in shown
+    assert len(shown) <= LONGEST + len(CUT)
+
+
+@pytest.mark.parametrize("piece", ["a", "/", "é", "\U0001f989", "\udcff", "a\udcff"])
+def test_as_much_of_a_target_is_decoded_as_is_logged(piece: str) -> None:
+    whole = piece * 2 * LONGEST
+    decoded = text(whole.encode("utf-8", "surrogateescape"))
+    assert LONGEST < len(decoded) <= 8 * LONGEST
+    shown = whole.replace("\udcff", "\\xff")
+    assert shown.startswith(decoded[:LONGEST])
+
+
+def test_a_target_that_is_no_utf8_is_escaped() -> None:
+    assert text(b"/\xff\xc3\xa9") == "/\\xff\xe9"

@@ -24,6 +24,18 @@ def test_a_burst_goes_through_then_one_for_each_new_token() -> None:
     assert buckets.take("a", 999.0) == Quota(wait=0, left=2, full_in=2)
 
 
+def test_to_look_takes_no_token() -> None:
+    buckets = TokenBuckets(rate=0.5, burst=2)
+    assert [buckets.wait("a", 100.0) for _ in range(5)] == [0] * 5
+    assert len(buckets) == 0
+    buckets.take("a", 100.0)
+    assert buckets.wait("a", 100.0) == 0
+    buckets.take("a", 100.0)
+    assert buckets.wait("a", 100.0) == buckets.take("a", 100.0).wait == 2
+    assert buckets.wait("a", 101.0) == 1
+    assert buckets.wait("a", 102.0) == buckets.wait("b", 100.0) == 0
+
+
 def test_each_client_has_a_bucket_of_its_own() -> None:
     buckets = TokenBuckets(rate=1, burst=1)
     assert buckets.take("a", 0.0).wait == 0

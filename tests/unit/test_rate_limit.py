@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from micropic.web.rate_limit import RateLimit
+from micropic.domain.errors import TooManyRequests
+from micropic.web.rate_limit import GuessLimit, RateLimit
 
 
 def test_an_answer_tells_the_policy_and_what_is_left() -> None:
@@ -42,3 +43,21 @@ def test_clients_are_told_apart_by_address_or_network(one: str, other: str, *, s
     limit = RateLimit(0.01, 1)
     limit.take(one)
     assert bool(limit.take(other)[1]) is same
+
+
+def test_who_guessed_too_often_is_refused_and_others_are_not() -> None:
+    guesses = GuessLimit(0.01, 2)
+    for _ in range(2):
+        guesses.check("2001:db8::1")
+        guesses.failed("2001:db8::1")
+    with pytest.raises(TooManyRequests) as caught:
+        guesses.check("2001:db8::2")
+    assert caught.value.retry_after == 100
+    guesses.check("2001:db8:0:1::1")
+
+
+def test_those_who_guess_from_everywhere_take_no_memory() -> None:
+    guesses = GuessLimit()
+    for number in range(20_000):
+        guesses.failed(f"10.0.{number // 256}.{number % 256}")
+    assert len(guesses._buckets) == 10_000

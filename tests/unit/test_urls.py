@@ -30,12 +30,15 @@ from micropic.domain.urls import (
     Grammar,
     build_path,
     build_transform,
+    check_transform,
     is_source_key,
+    parse_key,
     parse_path,
     parse_source,
     parse_transform,
     source_key,
     source_of,
+    transforms_of,
     variant_key,
     with_option,
 )
@@ -317,6 +320,11 @@ def test_an_address_may_be_as_long_as_the_limit_and_no_longer() -> None:
         parse_path(path, query + b"q", DEFAULT)
 
 
+def test_what_is_too_long_for_options_is_read_as_a_source() -> None:
+    with pytest.raises(BadRequest, match="is not a host name"):
+        parse(FILL + b"q=" + b"1" * 2000 + b"/h")
+
+
 def test_a_long_word_of_the_clients_is_cut_short_in_the_answer() -> None:
     with pytest.raises(BadRequest) as caught:
         parse(b"/fill/" + b"9" * 5000 + b"/1/h")
@@ -547,6 +555,91 @@ def test_transforms_may_be_a_list_whatever_the_client_accepts(
     for other in others:
         with pytest.raises(PreviewForbidden):
             parse_path(f"/fill/300/200/{other}/h/b".encode(), b"", grammar, accept)
+
+
+_WEIGHTS = ["", ";q=0", ";q=0.2", ";q=0.5", ";q=1"]
+
+
+@given(
+    st.sampled_from(["", "f=auto/", "anim=1/", "bg=fff/", "f=auto,anim=1,q=70/", "f=png/"]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["image/avif", "image/webp", "image/jpeg", "image/*", "*/*"]),
+            st.sampled_from(_WEIGHTS),
+        ),
+        max_size=5,
+    ),
+)
+def test_what_a_path_comes_to_is_known_whatever_a_client_accepts(
+    segment: str, accepted: list[tuple[str, str]]
+) -> None:
+    path = f"/fill/30/20/{segment}h/a".encode()
+    accept = ", ".join(map("".join, accepted))
+    assert parse_path(path, b"", DEFAULT, accept).transform in transforms_of(path, DEFAULT)
+
+
+_SIZE = Size(300, 200)
+_PLAIN = Transform(Mode.FILL, _SIZE)
+
+
+@pytest.mark.parametrize(
+    ("grammar", "good", "bad"),
+    [
+        (Grammar(Defaults(max_side=300)), _SIZE, Size(301, 200)),
+        (Grammar(Defaults(max_pixels=60_000)), _SIZE, Size(300, 201)),
+        (DEFAULT, Size(1, 8192), Size(-1, 200)),
+        (DEFAULT, _SIZE, Size(300, 0)),
+    ],
+)
+def test_a_transform_from_elsewhere_keeps_to_the_limits(
+    grammar: Grammar, good: Size, bad: Size
+) -> None:
+    check_transform(replace(_PLAIN, size=good), grammar)
+    with pytest.raises(BadRequest):
+        check_transform(replace(_PLAIN, size=bad), grammar)
+
+
+def test_fit_answers_no_more_pixels_than_its_source_has() -> None:
+    check_transform(replace(_PLAIN, mode=Mode.FIT), Grammar(Defaults(max_pixels=1)))
+
+
+def test_a_drawing_from_elsewhere_needs_the_page() -> None:
+    check_transform(replace(_PLAIN, explain=True), DEFAULT)
+    with pytest.raises(BadRequest, match="playground"):
+        check_transform(replace(_PLAIN, explain=True), Grammar(Defaults(explain=False)))
+
+
+def test_a_transform_from_elsewhere_has_to_be_on_the_lists() -> None:
+    path = b"/fill/300/200/f=auto/h/a"
+    sizes = Grammar(sizes=frozenset({_SIZE}))
+    listed = replace(_listed("fill/300/200/f=auto"), negotiable=transforms_of(path, DEFAULT))
+    avif = parse_path(path, b"", DEFAULT, "image/avif").transform
+    for transform, grammar in ((_PLAIN, sizes), (avif, listed)):
+        check_transform(transform, grammar)
+    for transform, grammar in ((replace(avif, blur=1.0), listed),
+                               (replace(_PLAIN, size=Size(300, 201)), sizes)):  # fmt: skip
+        with pytest.raises(PreviewForbidden):
+            check_transform(transform, grammar)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "/fill/3/2/f=jpeg,g=smart/http://h/x",
+        "/fill/3/2/q=80,f=jpeg,g=smart/http://h/x",
+        "/fill/3/2/f=jpeg,g=smart,q=80/h/x",
+        "/fill/3/2/f=jpeg,g=smart,q=80/HTTP://h/x",
+        "/fill/3/2/f=jpeg,g=smart,q=80/http://h:80/x",
+        "/fill/3/2/f=jpeg,g=smart,q=80/http://h/x#0123",
+        "/fill/03/2/f=jpeg,g=smart,q=80/http://h/x",
+        "/fill/3/2/f=jpeg,g=smart,q=80,dpr=2/http://h/x",
+        "x/fill/3/2/f=jpeg,g=smart,q=80/http://h/x",
+    ],
+)
+def test_a_key_that_is_not_in_its_normal_form_is_none(key: str) -> None:
+    parse_key("/fill/3/2/f=jpeg,g=smart,q=80/http://h/x")
+    with pytest.raises(BadRequest):
+        parse_key(key)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from micropic.adapters import own_addresses
 from micropic.domain import hosts
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -72,6 +73,7 @@ class AddressDenied(AddressRefused):
 class AddressGuard:
     """Refuses private, local and otherwise special addresses, but for `allow_networks`.
 
+    The public addresses of this machine are refused, too: what listens there often trusts it.
     `deny_networks` are refused in any case, also as an IPv4 address inside an IPv6 one.
     """
 
@@ -97,6 +99,13 @@ class AddressGuard:
             return not any(address in network for network in _REFUSED_IPV4)
         return address in _GLOBAL_IPV6 and not any(address in network for network in _REFUSED_IPV6)
 
+    def _is_own(self, address: Address) -> bool:
+        """Return True for a public address of this machine that no allowed network has."""
+        address = _unwrapped(address)
+        return own_addresses.is_own(address) and not any(
+            address in network for network in self._allowed
+        )
+
     def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
         """Make the socket for an address that is about to be dialled (`getaddrinfo`'s tuple).
 
@@ -108,6 +117,8 @@ class AddressGuard:
         address = ipaddress.ip_address(host.partition("%")[0])
         if not self.allows(address):
             raise AddressDenied if self.denies(address) else AddressRefused
+        if self._is_own(address):
+            raise AddressRefused
         return socket.socket(family, kind, protocol)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import aiohttp
 
 _PICTURE = re.compile(
-    r"\.(?:jpe?g|png|webp|gif|avif|tiff?|bmp|ico|svg)(?:[?#].*)?\Z", re.IGNORECASE
+    r"\.(?:jpe?g|png|webp|gif|avif|tiff?|bmp|ico|svg)(?:[?#].*)?\Z", re.IGNORECASE | re.DOTALL
 )
 _MOST_SITEMAPS = 1000
 _WEB = ("http://", "https://")
@@ -110,5 +110,5 @@ class Links(HTMLParser):
             return
         if tag == "image:loc" or (tag == "loc" and _PICTURE.search(text)):
             self.pictures.append(urljoin(self._base, text))
-        elif tag == "loc" and "sitemap" in self._enclosing:
+        elif tag == "loc" and "sitemap" in self._enclosing[-2:]:
             self.sitemaps.append(urljoin(self._base, text))

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from micropic.domain.model import Format
 
 _WEIGHT = re.compile(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", re.IGNORECASE)
 _BEST_FIRST = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
 _TAKEN_BY_ALL = {Format.JPEG, Format.PNG}
+EVERY_KIND = tuple(
+    ", ".join(
+        f"{wanted.media_type};q={weight}" for wanted, weight in zip(_BEST_FIRST, each, strict=True)
+    )
+    for each in itertools.product((0, 0.1, 0.2), (0, 0.1, 0.2), (0, 0.3), (0, 0.3))
+)
+"""Accept fields by which `best` and `takes` make every choice that they can make."""
 
 
-def weights(accept: str) -> dict[str, float]:
+@lru_cache(maxsize=64)  # a request is weighed up to six times
+def weights(accept: str) -> Mapping[str, float]:
     """Give the weight of each media range, in lower case; one that cannot be read is 0."""
     found: dict[str, float] = {}
     for element in accept.split(","):

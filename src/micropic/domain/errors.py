@@ -192,7 +192,7 @@ class Quarantined(MicropicError):
 
 
 class TooManyRequests(MicropicError):
-    """The client asks for more than `proxy.rate` and `proxy.burst` allow."""
+    """The client exceeds `proxy.rate` and `proxy.burst`, or has sent too many wrong tokens."""
 
     code = "too_many_requests"
 

@@ -132,7 +132,11 @@ def variant(vary: str | None, headers: Headers) -> str:
     names = varies_by(vary)
     if not names:
         return ""
-    chosen = [[value for name, value in headers if name == wanted] for wanted in names]
+    sent: dict[str, list[str]] = {name: [] for name in names}
+    for name, value in headers:
+        if name in sent:
+            sent[name].append(value)
+    chosen = [sent[name] for name in names]
     return hashlib.sha256(repr((names, chosen)).encode()).hexdigest()[:16]
 
 

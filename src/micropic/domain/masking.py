@@ -7,6 +7,10 @@
 ```
 
 What may be masked is masked: a `%3F` in a path of an origin's counts as the beginning of a query.
+
+Clients choose up to 64 KiB of a path. Only its first `LONGEST` characters are looked at, and each
+step takes time linear in these. A path segment is dropped as a whole if its end is not among them:
+it could be a password before its `@`.
 """
 
 from __future__ import annotations
@@ -15,6 +19,10 @@ import re
 from functools import lru_cache
 
 MASK = "***"
+LONGEST = 2048
+"""Characters of an address that are logged."""
+CUT = "..."
+"""The end of an address that was longer."""
 
 _SIGNATURE = re.compile(r"/[A-Za-z0-9_-]{43}/")
 _SEGMENTS = re.compile(r"(/|%2F)", re.IGNORECASE)
@@ -23,37 +31,65 @@ _COLON = re.compile(r":|%3A", re.IGNORECASE)
 _QUERY = re.compile(r"\?|%3F", re.IGNORECASE)
 _PAIRS = re.compile(r"(&|;|%26|%3B)", re.IGNORECASE)
 _EQUALS = re.compile(r"=|%3D", re.IGNORECASE)
+_LONGEST_CHARACTER = 4
+"""Bytes in UTF-8."""
+
+
+def text(target: bytes) -> str:
+    """Decode as much of a request's target as `masked` looks at."""
+    bounded = target[: _LONGEST_CHARACTER * (LONGEST + 1)]
+    try:
+        return bounded.decode()
+    except UnicodeDecodeError:
+        # Escapes are slow to write, and four times as long: only for what is kept.
+        kept = bounded.decode("utf-8", "surrogateescape")[: LONGEST + 1]
+        return kept.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def masked(address: str, *, queries: bool = True) -> str:
-    """Mask signature, user and password of an address or path, and with `queries` its values."""
+    """Mask signature, user and password of an address or path, and with `queries` its values.
+
+    The result ends in `CUT` if the address is longer than `LONGEST`.
+    """
     if address[44:45] == "/" and _SIGNATURE.match(address):  # the first alone is much cheaper
-        address = f"/{MASK}/{address.split('/', 2)[2]}"
+        address = f"/{MASK}/{address[45:]}"
+    if len(address) > LONGEST:
+        return _masked(address[:LONGEST], queries, True) + CUT  # noqa: FBT003 # see there
     if "?" in address or "@" in address or "%" in address:
-        return _masked(address, queries)
+        return _masked(address, queries, False)  # noqa: FBT003 # see there
     return address
 
 
 @lru_cache(maxsize=512)
-def _masked(address: str, queries: bool) -> str:  # noqa: FBT001 # a cached call with a name is dearer
+def _masked(address: str, queries: bool, is_cut: bool) -> str:  # noqa: FBT001 # a cached call with names is dearer
     begin = _QUERY.search(address)
     end = begin.end() if begin else len(address)
-    path = "".join(map(_without_user, _SEGMENTS.split(address[:end])))
-    pairs = _PAIRS.split(address[end:])
-    return path + "".join(map(_without_value, pairs) if queries else pairs)
+    segments = _SEGMENTS.split(address[:end])
+    if is_cut and not begin:
+        segments.pop()
+    if "@" in address or "%40" in address:
+        segments = list(map(_without_user, segments))
+    query = address[end:]
+    return "".join(segments) + (_without_values(query) if queries and query else query)
 
 
 def _without_user(segment: str) -> str:
     """Mask user and password; an `@` alone is a part of many file names."""
-    *_, last = [None, *_AT.finditer(segment)]
-    if last is None or not _COLON.search(segment, 0, last.start()):
+    if "@" not in segment and "%40" not in segment:
+        return segment
+    *_, last = _AT.finditer(segment)
+    if not _COLON.search(segment, 0, last.start()):
         return segment
     return MASK + segment[last.start() :]
 
 
+def _without_values(query: str) -> str:
+    """Mask all but the names; those of empty pairs have nothing to mask."""
+    pairs = _PAIRS.split(query)
+    pairs[::2] = [pair and _without_value(pair) for pair in pairs[::2]]  # between: their separators
+    return "".join(pairs)
+
+
 def _without_value(pair: str) -> str:
-    """Mask what is no name, and no mark between two pairs."""
-    if not pair or _PAIRS.fullmatch(pair):
-        return pair
     name = _EQUALS.search(pair)
     return pair[: name.end() if name else 0] + MASK

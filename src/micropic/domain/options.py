@@ -37,6 +37,9 @@ Values = Mapping[str, Any]
 
 AUTO = "auto"
 
+_NO_DRAWINGS = (
+    "Drawings by explain=1 are for the page at /, which proxy.playground has switched off."
+)
 _STILL = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
 _ANIMATED = (Format.WEBP, Format.GIF)
 _ORIENTATION = {"90": 6, "180": 3, "270": 8, "h": 2, "v": 4}
@@ -132,10 +135,7 @@ def transform(
         msg = "The gravity g=face needs the extra micropic[faces], which is not installed here."
         raise BadRequest(msg)
     if values.get("explain") and not defaults.explain:
-        msg = (
-            "Drawings by explain=1 are for the page at /, which proxy.playground has switched off."
-        )
-        raise BadRequest(msg)
+        raise BadRequest(_NO_DRAWINGS)
     fills = mode is Mode.FILL
     wanted = _multiplied(size, values.get("dpr", 1.0), defaults)
     if fills:  # what `fit` answers is never larger than its source
@@ -156,6 +156,22 @@ def transform(
         sharpen=values.get("sharpen", 0.0),
         explain=values.get("explain", False),
     )
+
+
+def check(transform: Transform, defaults: Defaults) -> None:
+    """Check a transform that was not made of options here.
+
+    Raises:
+        BadRequest: a side or the number of pixels is over its limit, or drawings are off.
+
+    """
+    if not all(1 <= side <= defaults.max_side for side in transform.size):
+        msg = f"A side may have 1 to {defaults.max_side} pixels."
+        raise BadRequest(msg)
+    if transform.mode is Mode.FILL:
+        _check_pixels(transform.size, defaults)
+    if transform.explain and not defaults.explain:
+        raise BadRequest(_NO_DRAWINGS)
 
 
 def negotiated(values: Values) -> frozenset[str]:

@@ -50,7 +50,15 @@ class TokenBuckets:
         if len(self._full_at) > self._most:
             self._full_at.popitem(last=False)
         return Quota(
-            wait=math.ceil(lacking / self.rate) if lacking > _ROUNDING else 0,
+            wait=self._wait(lacking),
             left=max(0, int(self.burst - taken + _ROUNDING)),
             full_in=math.ceil(full_at - now),
         )
+
+    def wait(self, client: str, now: float) -> int:
+        """Return the seconds until a client has a token, 0 if it has one; take none."""
+        taken = max(0.0, self._full_at.get(client, now) - now) * self.rate
+        return self._wait(taken + 1 - self.burst)
+
+    def _wait(self, lacking: float) -> int:
+        return math.ceil(lacking / self.rate) if lacking > _ROUNDING else 0

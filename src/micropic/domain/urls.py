@@ -25,6 +25,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from micropic.domain import accept as accepting
 from micropic.domain import hosts, options
 from micropic.domain.errors import BadRequest, PreviewForbidden
 from micropic.domain.model import DEFAULT_PORTS, Mode, Scheme, Size, SourceUrl, Transform
@@ -49,6 +50,8 @@ class Grammar:
     """The only sizes that may be asked for, `dpr` included; empty: any."""
     transforms: frozenset[AllowedPreview] = frozenset()
     """The only previews that may be asked for; empty: any."""
+    negotiable: frozenset[Transform] = frozenset()
+    """All that `transforms` come to, whatever a client accepts (`transforms_of`)."""
 
 
 class Address(NamedTuple):
@@ -73,7 +76,10 @@ _MODES = {mode.encode(): mode for mode in Mode}
 
 _OPTIONS = re.compile(rb"[a-z]+=[^,]*(?:,[a-z]+=[^,]*)*")
 _DIGITS = re.compile(rb"[0-9]{1,9}")
+_LONGEST_OPTIONS = 1024
+"""Bytes of an options segment; all options together, percent-encoded as a whole, have some 800."""
 _SOURCE_KEY = "/source/"
+_NO_KEY = "A request in its normal form was expected."
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ENCODED_SCHEME = re.compile(rb"(?:https?|sample)%3a", re.IGNORECASE)
 _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
@@ -83,8 +89,8 @@ _OTHER_SCHEME = re.compile(rb"([a-z][a-z0-9+.-]*):/", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"([^/?]*)(.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 # RFC 3986, appendix A: what a path and a query may hold; "%" only before two hex digits.
-_ILLEGAL_IN_URI = re.compile(rb"%(?![0-9a-fA-F]{2})|[^%A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
-_ILLEGAL_ON_REQUEST_LINE = re.compile(rb"[^\x21-\x7e]|#")
+_ILLEGAL_IN_URI = re.compile(rb"(?:%(?![0-9a-fA-F]{2})|[^%A-Za-z0-9\-._~!$&'()*+,;=:@/?])+")
+_ILLEGAL_ON_REQUEST_LINE = re.compile(rb"(?:[^\x21-\x7e]|#)+")
 
 
 def parse_path(path: bytes, query: bytes, grammar: Grammar, accept: str = "") -> Address:
@@ -168,7 +174,7 @@ def parse_source(source: bytes, query: bytes = b"", grammar: Grammar = DEFAULT) 
     host, port = _authority(authority)
     path, _, own_query = target.partition(b"?")
     target = (path or b"/") + (b"?" + own_query if own_query else b"")
-    target = illegal.sub(lambda match: b"".join(b"%%%02X" % byte for byte in match[0]), target)
+    target = illegal.sub(_encoded, target)
     return SourceUrl(
         scheme, host, None if port == DEFAULT_PORTS[scheme] else port, target.decode("ascii")
     )
@@ -202,8 +208,15 @@ def source_of(key: str) -> str:
     return key.split("/", 5)[-1].partition("#")[0]
 
 
+def is_key_of(key: str, transform: Transform, source: SourceUrl) -> bool:
+    """Return True if a preview of this source by this transform is cached by `key`."""
+    return key == build_path(transform, source)
+
+
 def parse_key(key: str) -> tuple[Transform, SourceUrl]:
     """Read what `build_path` gave, whatever the operator's grammar is.
+
+    A key that is not in its normal form would let a preview be cached for another request.
 
     Raises:
         BadRequest: it did not come from there.
@@ -213,9 +226,38 @@ def parse_key(key: str) -> tuple[Transform, SourceUrl]:
         _, mode, width, height, segment, source = key.split("/", 5)
         transform = parse_transform(f"{mode}/{width}/{height}/{segment}")
     except ValueError as error:
-        msg = "A request in its normal form was expected."
-        raise BadRequest(msg) from error
-    return transform, parse_source(source.encode())
+        raise BadRequest(_NO_KEY) from error
+    read = parse_source(source.encode())
+    if not is_key_of(key, transform, read):
+        raise BadRequest(_NO_KEY)
+    return transform, read
+
+
+def check_transform(transform: Transform, grammar: Grammar) -> None:
+    """Check a transform that did not come from `parse_path` by the operator's limits.
+
+    Raises:
+        BadRequest: its size is over a limit, or it is not available here.
+        PreviewForbidden: it is not on the operator's list.
+
+    """
+    options.check(transform, grammar.defaults)
+    is_listed = not grammar.sizes or transform.size in grammar.sizes
+    if not is_listed or (grammar.transforms and transform not in grammar.negotiable):
+        msg = "This preview is not among those that may be asked for here."
+        raise PreviewForbidden(msg)
+
+
+def transforms_of(path: bytes, grammar: Grammar) -> frozenset[Transform]:
+    """Return the transforms that a path comes to, whatever a client accepts.
+
+    Raises:
+        BadRequest, PreviewForbidden: see `parse_path`.
+
+    """
+    return frozenset(
+        parse_path(path, b"", grammar, accept).transform for accept in accepting.EVERY_KIND
+    )
 
 
 @lru_cache(_REMEMBERED)
@@ -248,6 +290,8 @@ def with_option(target: str, name: str, value: object) -> str:
 def _split_options(rest: bytes) -> tuple[bytes, bytes]:
     """Tell the options segment, if there is one, from the source."""
     first, slash, source = rest.partition(b"/")
+    if len(first) > _LONGEST_OPTIONS:
+        return b"", rest
     # Some clients percent-encode "=", "," and ":"; none of them can stand in a host.
     decoded = unquote_to_bytes(first)
     return (decoded, source) if slash and _OPTIONS.fullmatch(decoded) else (b"", rest)
@@ -262,6 +306,11 @@ def _side(name: str, digits: bytes, most: int) -> int:
 
 
 # --- the parts of the source -----------------------------------------------------------------
+
+
+def _encoded(run: re.Match[bytes]) -> bytes:
+    """Percent-encode every byte of a match; run by run, since a call for each byte is slow."""
+    return b"%" + run[0].hex("%").upper().encode()
 
 
 def _scheme(source: bytes, default: Scheme) -> tuple[Scheme, bytes]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from micropic.domain import masking
 from micropic.domain.model import Provenance
 from micropic.web.responses import Response
 
@@ -60,9 +61,11 @@ class Exchange:
         """Give what the log says of this request, which took so long."""
         path, query = self._scope["raw_path"], self._scope["query_string"]
         target = path + b"?" + query if query else path
+        shortened = {"path_bytes": len(target)} if len(target) > masking.LONGEST else {}
         return {
             "method": self._scope["method"],
-            "path": target.decode("utf-8", "backslashreplace"),
+            "path": masking.text(target),
+            **shortened,
             "status": self.status,
             "duration_ms": round(seconds * 1000, 2),
             "bytes": self.bytes,

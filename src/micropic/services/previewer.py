@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from micropic.adapters.amqp_link import Broker, BrokerError, Link, errors
 from micropic.adapters.wire import messages
+from micropic.domain import urls
 from micropic.domain.errors import MicropicError
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.recent import Recent
@@ -40,9 +41,17 @@ class Worker:
     has, within a bounded time.
     """
 
-    def __init__(
-        self, broker: Broker, inner: Previewer, bounds: Bounds, jobs: Jobs, tracer: Tracer
+    def __init__(  # noqa: PLR0913 # what a worker has to do with
+        self,
+        broker: Broker,
+        inner: Previewer,
+        bounds: Bounds,
+        jobs: Jobs,
+        tracer: Tracer,
+        *,
+        grammar: urls.Grammar = urls.DEFAULT,
     ) -> None:
+        self._grammar = grammar
         self._broker = broker
         self._jobs = jobs
         self._tracer = tracer
@@ -116,6 +125,8 @@ class Worker:
             asked = request_pb2.PreviewRequest.FromString(message.body)
             waited = messages.on_its_way(asked)
             request = messages.request_from_message(asked)
+            # Whoever reaches the broker can write to the queue.
+            urls.check_transform(request.transform, self._grammar)
         except (DecodeError, MicropicError) as error:
             log.warning("request_not_understood", error=str(error))
             outcome, key, request_id = _as_answer(error), "", ""

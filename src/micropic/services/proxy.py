@@ -34,6 +34,8 @@ _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
 _LONGEST_ACCEPT = 1024
 """Bytes of an Accept field that are looked at; browsers send some 150."""
+_LONGEST_CACHE_CONTROL = 1024
+"""Bytes of a Cache-Control field that are looked at."""
 _GRACE = 0.2
 """Seconds past the deadline in which whoever ran out of time may say so itself."""
 
@@ -87,13 +89,13 @@ class ProxyApp:
         is_for_us = entrance.enter(scope)
         exchange = Exchange(scope, send, entrance.client(scope))
         scope["request_id"] = exchange.request_id
+        scope["client_ip"] = exchange.client
         try:
             if not is_for_us:
                 path = scope["raw_path"].decode("utf-8", "replace")
                 await exchange.answer(problems.not_found(path, exchange.request_id))
             elif scope["raw_path"].startswith(_PREVIEW_PATHS):
-                answer = self._purge if scope["method"] == "DELETE" else self._limited
-                await exchange.answer(await answer(scope, receive, exchange))
+                await exchange.answer(await self._limited(scope, receive, exchange))
             else:
                 await self._rest(scope, receive, exchange.send)
         except ClientGone:
@@ -116,13 +118,14 @@ class ProxyApp:
 
     async def _limited(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
         """Answer unless the client has asked for too much; what is kept counts like the rest."""
+        answer = self._purge if scope["method"] == "DELETE" else self._preview
         if self._options.limit is None:
-            return await self._preview(scope, receive, exchange)
+            return await answer(scope, receive, exchange)
         fields, refusal = self._options.limit.take(exchange.client)
         if refusal:
             response = problems.from_error(refusal, exchange.request_id)
         else:
-            response = await self._preview(scope, receive, exchange)
+            response = await answer(scope, receive, exchange)
         return response._replace(headers=response.headers + fields)
 
     async def _preview(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
@@ -158,7 +161,7 @@ class ProxyApp:
         if not self._purging.enabled:
             return _method_not_allowed(scope, exchange)
         try:
-            self._purging.authorize(scope["headers"])
+            self._purging.authorize(scope["headers"], exchange.client)
             address, _ = _parse(
                 scope["raw_path"], scope["query_string"], b"", self._options.grammar
             )
@@ -229,7 +232,7 @@ def _client(fields: tuple[tuple[bytes, bytes], ...], chosen: frozenset[str] | No
 
     """
     forwarded = headers.forwardable(fields, chosen)
-    said = headers.field(fields, b"cache-control").decode("latin-1")
+    said = headers.field(fields, b"cache-control")[:_LONGEST_CACHE_CONTROL].decode("latin-1")
     directives = freshness.parse_cache_control(said)
     return _Client(
         forwarded,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -15,6 +15,10 @@ from micropic.domain.errors import BadSignature
 _Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
 
+_MOST_HOPS = 32
+"""Addresses of a field that are read; a client may write thousands before its own."""
+_LONGEST_HOP = 256
+"""Characters of one of them, with all that Forwarded says of it."""
 _FOR = re.compile(r'(?:^|;)\s*for="?([^";]*)', re.IGNORECASE)
 _WITHOUT_PREFIX = {b"/healthz", b"/readyz"}
 
@@ -62,7 +66,7 @@ class Entrance:
         peer: str = (scope["client"] or ("", 0))[0]
         if not self.trusted or not is_among(peer, self.trusted):
             return peer
-        for address in reversed(self._told(scope["headers"])):
+        for address in self._told(scope["headers"]):
             if address is None:  # unknown or hidden: all before it may be made up
                 break
             peer = str(address)
@@ -70,13 +74,16 @@ class Entrance:
                 break
         return peer
 
-    def _told(self, fields: Iterable[tuple[bytes, bytes]]) -> list[_Address | None]:
+    def _told(self, fields: Iterable[tuple[bytes, bytes]]) -> Iterator[_Address | None]:
+        """Yield the addresses of the client header, the last one first; each is read when due."""
         value = headers.field(fields, self.client_header.encode()).decode("latin-1")
-        elements = value.split(",") if value else []
-        if self.client_header == "forwarded":
-            matches = [_FOR.search(element) for element in elements]
-            elements = [match[1] if match else "" for match in matches]
-        return [_address(element.strip()) for element in elements]
+        elements = value.rsplit(",", _MOST_HOPS)[-_MOST_HOPS:] if value else []
+        for element in reversed(elements):
+            node = element if len(element) <= _LONGEST_HOP else ""
+            if self.client_header == "forwarded":
+                match = _FOR.search(node)
+                node = match[1] if match else ""
+            yield _address(node.strip())
 
 
 @lru_cache(maxsize=1024)

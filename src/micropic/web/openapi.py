@@ -121,7 +121,7 @@ def _methods(described: Described) -> _Schema:
         methods["delete"] = {
             "summary": "Forget a picture and all that was made of it",
             "security": [{"token": []}],
-            "responses": {"200": _purged(), **_failures({400, 403, 404, 405})},
+            "responses": {"200": _purged(), **_failures({400, 403, 404, 405, 429})},
         }
     return methods
 
@@ -253,7 +253,7 @@ def _purge() -> _Schema:
             "required": True,
             "content": {"application/json": {"schema": {**schema, "minProperties": 1}}},
         },
-        "responses": {"200": _purged(), **_failures({400, 403, 404, 405})},
+        "responses": {"200": _purged(), **_failures({400, 403, 404, 405, 429})},
     }
 
 

@@ -16,6 +16,7 @@ from micropic.domain.errors import BadRequest, MicropicError, NotAuthorized
 from micropic.domain.purge import Purge
 from micropic.ports import Purgeable
 from micropic.web import problems
+from micropic.web.rate_limit import GuessLimit, RateLimit
 from micropic.web.responses import Response
 from micropic.web.routed import as_starlette, request_id
 
@@ -27,25 +28,36 @@ _MEMBERS = {"sources", "prefixes", "all"}
 class Purging:
     """Has all `caches` in turn forget what whoever knows the token asks them to."""
 
-    def __init__(self, token: str, grammar: urls.Grammar, caches: Sequence[Purgeable]) -> None:
+    def __init__(
+        self,
+        token: str,
+        grammar: urls.Grammar,
+        caches: Sequence[Purgeable],
+        limit: RateLimit | None = None,
+    ) -> None:
         self._token = token
         self._grammar = grammar
         self._caches = caches
+        self._limit = limit
+        self._guesses = GuessLimit()
 
     @property
     def enabled(self) -> bool:
         """Tell whether anybody may purge."""
         return bool(self._token)
 
-    def authorize(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+    def authorize(self, fields: Iterable[tuple[bytes, bytes]], client: str) -> None:
         """Check a request's `Authorization: Bearer` (RFC 6750, section 2.1).
 
         Raises:
             NotAuthorized: it does not carry the token, or there is none.
+            TooManyRequests: the client's address has sent too many wrong tokens.
 
         """
+        self._guesses.check(client)
         given = headers.field(fields, b"authorization")
         if not self._token or not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+            self._guesses.failed(client)
             msg = "Purging needs the token of proxy.purge_token, as Authorization: Bearer."
             raise NotAuthorized(msg)
 
@@ -62,12 +74,18 @@ class Purging:
         return [Route("/purge", self._endpoint, methods=["POST"])] if self.enabled else []
 
     async def _endpoint(self, request: Request) -> StarletteResponse:
+        client: str = request.scope["client_ip"]
+        limited, refusal = self._limit.take(client) if self._limit else ([], None)
         try:
-            self.authorize(request.headers.raw)
+            if refusal:
+                raise refusal
+            self.authorize(request.headers.raw, client)
             purged = await self.purge(self._read(await _body(request)))
         except MicropicError as error:
-            return as_starlette(problems.from_error(error, request_id(request), private=True))
-        return as_starlette(purge_answer(purged))
+            response = problems.from_error(error, request_id(request), private=True)
+        else:
+            response = purge_answer(purged)
+        return as_starlette(response._replace(headers=response.headers + limited))
 
     def _read(self, body: bytes) -> Purge:
         try:

@@ -18,6 +18,8 @@ Fields = list[tuple[bytes, bytes]]
 
 _EXTENSIONS = {known.media_type: known.value for known in Format} | {"image/jpeg": "jpg"}
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_LONGEST_NAME = 512
+"""Characters of a source's file name that are looked at."""
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _CACHE_STATUS = {
     CacheResult.HIT: b"micropic; hit",
@@ -174,7 +176,7 @@ def _server_timing(preview: Preview) -> bytes:
 
 def _disposition(target: str, media_type: str) -> bytes:
     """Name the file after the source (RFC 6266), in letters that are safe anywhere."""
-    last = unquote(target.partition("?")[0].rpartition("/")[2])
+    last = unquote(target.partition("?")[0].rpartition("/")[2][:_LONGEST_NAME])
     stem = _UNSAFE_IN_NAME.sub("-", last.rpartition(".")[0] or last).strip("-.")[:100]
     name = f"{stem or 'preview'}.{_EXTENSIONS[media_type]}"
     return f'inline; filename="{name}"'.encode()

@@ -19,11 +19,17 @@ from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
 from micropic.domain.errors import BadRequest
 from micropic.domain.freshness import Policy
-from micropic.domain.model import Scheme, Size
+from micropic.domain.model import Scheme, Size, Transform
 from micropic.domain.options import Defaults
 from micropic.domain.signing import sign
 from micropic.domain.source_rules import SourceRules
-from micropic.domain.urls import AllowedPreview, Grammar, parse_path, parse_source
+from micropic.domain.urls import (
+    AllowedPreview,
+    Grammar,
+    parse_path,
+    parse_source,
+    transforms_of,
+)
 from micropic.domain.waiting import Room
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
@@ -167,7 +173,7 @@ async def serve_previews(  # noqa: PLR0913 # all that stands behind two ports
 ) -> None:
     """Answer on both ports until the service is told to stop; a purge is for all `caches`."""
     options = _proxy_options(settings)
-    purging = Purging(settings.proxy.purge_token, options.grammar, caches)
+    purging = Purging(settings.proxy.purge_token, options.grammar, caches, options.limit)
     page = page_routes(faces=extras.has_faces()) if settings.proxy.playground else []
     described = openapi_route(_described(settings, options.grammar))
     routes = [*page, *purging.routes(), *health_routes(health), described]
@@ -202,7 +208,7 @@ async def serve_for_long(*listeners: Listener) -> None:
 def _proxy_options(settings: Settings) -> ProxyOptions:
     fallback, forwarded = settings.proxy.fallback, settings.source.forward_headers
     return ProxyOptions(
-        grammar=_grammar(settings),
+        grammar=grammar(settings),
         entrance=Entrance(
             prefix=settings.proxy.prefix,
             keys=settings.proxy.keys,
@@ -232,9 +238,14 @@ def _described(settings: Settings, grammar: Grammar) -> Described:
     )
 
 
-def _grammar(settings: Settings) -> Grammar:
-    """Give what may be asked for."""
-    grammar = Grammar(
+def grammar(settings: Settings) -> Grammar:
+    """Give what may be asked for.
+
+    Raises:
+        SettingsError: proxy.transforms allow what other settings do not.
+
+    """
+    basic = Grammar(
         defaults=Defaults(
             quality=settings.previewer.quality,
             avif_quality=settings.previewer.avif_quality,
@@ -245,26 +256,30 @@ def _grammar(settings: Settings) -> Grammar:
         ),
         default_scheme=Scheme(settings.source.default_scheme),
     )
+    allowed = [_allowed(text, basic) for text in settings.proxy.transforms]
     return replace(
-        grammar,
+        basic,
         sizes=frozenset(Size(*map(int, size.split("x"))) for size in settings.proxy.sizes),
-        transforms=frozenset(_allowed(text, grammar) for text in settings.proxy.transforms),
+        transforms=frozenset(preview for preview, _ in allowed),
+        negotiable=frozenset[Transform]().union(*(transforms for _, transforms in allowed)),
     )
 
 
-def _allowed(beginning: str, grammar: Grammar) -> AllowedPreview:
-    """Read one of proxy.transforms, by what else the settings say.
+def _allowed(beginning: str, grammar: Grammar) -> tuple[AllowedPreview, frozenset[Transform]]:
+    """Read one of proxy.transforms, by what else the settings say, and all that it comes to.
 
     Raises:
         SettingsError: they do not let anybody have it.
 
     """
+    path = f"/{beginning}/sample:x".encode()
     try:
-        address = parse_path(f"/{beginning}/sample:x".encode(), b"", grammar)
+        address = parse_path(path, b"", grammar)
     except BadRequest as error:
         msg = f"The setting proxy.transforms allows {beginning}, other settings do not: "
         raise SettingsError(msg + error.detail) from None
-    return AllowedPreview(address.transform, address.negotiated)
+    preview = AllowedPreview(address.transform, address.negotiated)
+    return preview, transforms_of(path, grammar)
 
 
 def _limit(settings: Settings) -> RateLimit | None:

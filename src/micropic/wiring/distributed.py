@@ -103,7 +103,14 @@ async def run_previewer(settings: Settings) -> None:
         if settings.previewer.max_rate:
             previewer = Paced(settings.previewer.max_rate, previewer)
         jobs = Jobs()
-        worker = Worker(broker(settings), previewer, _intake(settings, maker), jobs, tracer)
+        worker = Worker(
+            broker(settings),
+            previewer,
+            _intake(settings, maker),
+            jobs,
+            tracer,
+            grammar=common.grammar(settings),
+        )
         await stack.enter_async_context(worker)
         ready = {"renderer": lambda: maker.renderer.ready, "broker": lambda: worker.ready}
         health = Health(ready, {"cache": lambda: cache.trouble})
