@@ -182,9 +182,12 @@ def build_path(transform: Transform, source: SourceUrl) -> str:
     return f"/{build_transform(transform)}/{source}"
 
 
-def source_key(source: SourceUrl) -> str:
-    """Give the key that the source itself is kept by, in the shape of a preview's."""
-    return f"{_SOURCE_KEY}0/0//{source}"
+def source_key(source: SourceUrl, fields: str = "") -> str:
+    """Give the key that the source itself is kept by, in the shape of a preview's.
+
+    `fields` is what `fields_of` gave of the preview's key.
+    """
+    return keyed_by(f"{_SOURCE_KEY}0/0//{source}", fields)
 
 
 def is_source_key(key: str) -> bool:
@@ -197,13 +200,26 @@ def variant_key(key: str, variant: str) -> str:
     return f"{key}#{variant}"
 
 
+def keyed_by(key: str, fields: str) -> str:
+    """Return the key for clients whose keyed header fields have this hash; empty: none.
+
+    It stands where a variant does, and looks different: no key is both.
+    """
+    return f"{key}#{fields}" if fields else key
+
+
+def fields_of(key: str) -> str:
+    """Return the hash of the header fields that a request's key has in it; empty: none."""
+    return key.partition("#")[2]
+
+
 def source_of(key: str) -> str:
     """Give the source, as text, that a key of any kind is about."""
     return key.split("/", 5)[-1].partition("#")[0]
 
 
 def parse_key(key: str) -> tuple[Transform, SourceUrl]:
-    """Read what `build_path` gave, whatever the operator's grammar is.
+    """Read what `build_path` gave, whatever the operator's grammar is, without header fields.
 
     Raises:
         BadRequest: it did not come from there.
@@ -215,7 +231,7 @@ def parse_key(key: str) -> tuple[Transform, SourceUrl]:
     except ValueError as error:
         msg = "A request in its normal form was expected."
         raise BadRequest(msg) from error
-    return transform, parse_source(source.encode())
+    return transform, parse_source(source.partition("#")[0].encode())
 
 
 @lru_cache(_REMEMBERED)
