@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 RABBITMQ := /usr/lib/rabbitmq/bin/rabbitmq-server
 REDIS := /usr/bin/redis-server
 CHROMIUM := /usr/bin/chromium
+NGINX := /usr/sbin/nginx
+VARNISH := /usr/sbin/varnishd
 KUSTOMIZE := $(BIN)/kustomize
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
@@ -23,7 +25,7 @@ help: ## list the targets
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
-test: $(VENV)/development | $(RABBITMQ) $(REDIS) $(CHROMIUM) $(KUSTOMIZE) ## run every test
+test: $(VENV)/development | $(RABBITMQ) $(REDIS) $(CHROMIUM) $(NGINX) $(VARNISH) $(KUSTOMIZE) ## run every test
 	$(BIN)/python -m pytest tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
 	$(BIN)/python -m pytest --cov
 
@@ -162,12 +164,15 @@ clean: ## remove the virtual environment and everything that was built
 # Debian's packages: the tests start servers of their own from them. In a container the packages
 # start none; elsewhere the system's own are left as the packages have them. What needs a server
 # that is missing is skipped, and says so.
-$(RABBITMQ) $(REDIS) $(CHROMIUM):
+PACKAGE_nginx := nginx-light
+PACKAGE_varnishd := varnish
+PACKAGE = $(or $(PACKAGE_$(@F)),$(@F))
+$(RABBITMQ) $(REDIS) $(CHROMIUM) $(NGINX) $(VARNISH):
 	@if [ "$$(id -u)" = 0 ]; then \
 		apt-get -qq update && \
-		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(@F); \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(PACKAGE); \
 	fi || true
-	@[ -e $@ ] || echo "$(@F) is missing, some tests are skipped: sudo apt-get install $(@F)" >&2
+	@[ -e $@ ] || echo "$(@F) is missing, some tests are skipped: sudo apt-get install $(PACKAGE)" >&2
 
 # Debian has none; Go's own client checks what it fetches by its sum.
 $(KUSTOMIZE): | $(VENV)/development

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from micropic.cli import app
-from micropic.domain import errors, freshness, urls
+from micropic.domain import errors, freshness, headers, urls
 from micropic.domain.options import OPTIONS
 from micropic.domain.source_rules import SourceRules
 from micropic.services.metrics import DECLARED
@@ -70,6 +70,18 @@ def metrics() -> str:
         for metric in DECLARED
     ]
     return table(("metric", "kind", "labels", "what"), *rows)
+
+
+def field_lists() -> str:
+    """Give the built-in lists of header fields, one paragraph for each."""
+    lists = {
+        "Plain": headers.PLAIN,
+        "Hop": headers.HOPS,
+        "Identity": (*sorted(headers.CREDENTIALS), *headers.IDENTITY),
+    }
+    return "\n\n".join(
+        f"**{kind}**: {', '.join(map(code, names))}." for kind, names in lists.items()
+    )
 
 
 def error_codes() -> str:
@@ -138,8 +150,17 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"grammar": described(urls), "options": options},
     "docs/addresses.md": {"grammar": described(urls), "options": options},
     "docs/commands.md": {"commands": commands},
-    "docs/errors.md": {"errors": error_codes, "problem": problem},
-    "docs/http.md": {"freshness": described(freshness), "conditions": described(conditions)},
+    "docs/errors.md": {
+        "errors": error_codes,
+        "problem": problem,
+        "caching": described(problems),
+    },
+    "docs/http.md": {
+        "fields": described(headers),
+        "field lists": field_lists,
+        "freshness": described(freshness),
+        "conditions": described(conditions),
+    },
     "docs/operating.md": {"metrics": metrics},
     "docs/settings.md": {"settings": settings},
 }

@@ -304,17 +304,11 @@ def test_only_the_header_fields_that_are_named_reach_the_origin(
 # --- answers ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("status", "name", "value"),
-    [(401, "WWW-Authenticate", 'Basic realm="owls"'), (429, "Retry-After", "17")],
-)
-def test_a_refusal_keeps_the_field_that_gives_it_meaning(
-    service: Service, origin: Origin, status: int, name: str, value: str
-) -> None:
-    source = origin.on("/a", Reply(b"no", status, {name: value, "Set-Cookie": "a=b"}))
+def test_a_refusal_keeps_the_field_that_gives_it_meaning(service: Service, origin: Origin) -> None:
+    source = origin.on("/a", Reply(b"no", 429, {"Retry-After": "17", "Set-Cookie": "a=b"}))
     answer = service.get(f"/fill/30/20/{source}")
-    assert answer.error == (status, "origin_refused")
-    assert answer.headers[name] == value
+    assert answer.error == (429, "origin_refused")
+    assert answer.headers["Retry-After"] == "17"
     assert answer.headers["Set-Cookie"] is None
 
 

@@ -1,19 +1,35 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from micropic.domain.errors import LoopDetected
 from micropic.domain.headers import (
+    ACCESS,
+    DEFAULT,
+    HOPS,
+    IDENTITY,
+    PLAIN,
+    FieldRules,
+    Kind,
+    access_digest,
     carries_credentials,
+    client_fields,
     field,
-    forwardable,
     host_matches,
-    without_credentials,
+    only_plain,
 )
+from micropic.domain.model import Headers
 
 OURS = ("cdn-loop", "micropic")
+
+
+def forwardable(fields: Iterable[tuple[bytes, bytes]], *forward: str) -> Headers:
+    chosen = FieldRules(frozenset(forward)) if forward else DEFAULT
+    return client_fields(fields, chosen).headers
 
 
 @pytest.mark.parametrize(
@@ -24,7 +40,6 @@ OURS = ("cdn-loop", "micropic")
         (b"Accept-Language", b"de, en;q=0.5"),
         (b"X-Custom", b""),
         (b"X-Custom", "größe\t1".encode()),
-        (b"Via", b"1.1 edge"),
         (b"Authorization", b"Basic eDp5"),
         (b"Cookie", b"a=1; b=2"),
         (b"DNT", b"1"),
@@ -132,11 +147,162 @@ def test_naming_cdn_loop_in_connection_does_not_hide_a_loop() -> None:
 
 
 @pytest.mark.parametrize("name", ["authorization", "cookie"])
-def test_credentials_are_told_apart(name: str) -> None:
-    headers = (("x-a", "1"), (name, "secret"), ("x-cookie", "2"))
-    assert carries_credentials(headers)
-    assert without_credentials(headers) == (("x-a", "1"), ("x-cookie", "2"))
-    assert not carries_credentials(without_credentials(headers))
+def test_credentials_are_recognized(name: str) -> None:
+    assert carries_credentials((("x-a", "1"), (name, "secret")))
+    assert not carries_credentials((("x-a", "1"), ("x-cookie", "2")))
+
+
+def kinds(names: Iterable[str], rules: FieldRules | None = None) -> set[Kind]:
+    return {(rules or DEFAULT).kind(name.lower()) for name in names}
+
+
+IDENTITY_FIELDS = [
+    "Authorization", "Cookie", "Cookie2", "Cf-Access-Jwt-Assertion", "CF-Access-Client-Id",
+    "Cf-Access-Client-Secret", "X-Goog-Iap-Jwt-Assertion", "X-Goog-Authenticated-User-Email",
+    "X-Amzn-Oidc-Data", "X-Amzn-Oidc-Identity", "X-Auth-Request-User", "X-Auth-Token", "X-Api-Key",
+    "ApiKey", "Private-Token", "Remote-User", "REMOTE_USER", "Ssl-Client-Cert", "SSL_CLIENT_S_DN",
+    "X-SSL-Client-Verify", "X-Amz-Security-Token", "X-Csrf-Token", "X-XSRF-TOKEN", "X_Api_Key",
+    "X-Session-Id", "X-My-Secret", "X-Client-Cert", "Client-Cert-Chain", "X-Ms-Client-Principal",
+    "X-Pomerium-Claim-Email", "Tailscale-User-Login", "DPoP", "Signature", "X-Hub-Signature-256",
+    "X-Username", "X-Github-OTP", "Sec-Session-Response", "X-Vault-Token", "X-Ocp-Api-Key-2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDENTITY_FIELDS)
+def test_identity_goes_to_no_host_but_those_for_credentials(name: str) -> None:
+    for spelling in (name, name.lower(), name.upper(), name.replace("-", "_")):
+        told = client_fields([(spelling.encode(), b"me"), (b"DNT", b"1")])
+        assert told.public == (("dnt", "1"), OURS)
+        assert told.headers == ((spelling.lower(), "me"), ("dnt", "1"), OURS)
+        assert told.has_identity
+        assert (told.keyed_by, told.digest) == ((), "")
+
+
+def test_the_operator_chooses_what_is_identity_but_for_the_credentials_of_http() -> None:
+    own = FieldRules(identity=["x-member*"])
+    assert kinds(["X-Member", "X_Member_Id", "Cookie", "Authorization"], own) == {Kind.IDENTITY}
+    assert kinds(["X-Api-Key"], own) == {Kind.KEYED}
+    assert kinds(["Cookie"], FieldRules(identity=[])) == {Kind.IDENTITY}
+
+
+HOP_FIELDS = [
+    "Via", "traceparent", "tracestate", "X-Request-Id", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context",
+    "X-B3-TraceId", "X-B3-Sampled", "CF-Ray", "CF-IPCountry", "X-Amz-Cf-Id", "X-Varnish",
+    "Fastly-Client-IP", "X_Request_Id", "X-Scheme", "Alt-Used", "CloudFront-Viewer-Address",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOP_FIELDS)
+def test_a_field_of_a_hop_is_in_no_key_and_sent_only_if_it_is_named(name: str) -> None:
+    fields = [(name.encode(), b"7")]
+    assert client_fields(fields).headers == (OURS,)
+    named = FieldRules(frozenset({"all", name.lower()}))
+    told = client_fields([*fields, (b"X-Shop", b"owls")], named)
+    assert told.public == ((name.lower(), "7"), ("x-shop", "owls"), OURS)
+    assert told.keyed_by == ("x-shop",)
+    assert only_plain(told.public, named) == (OURS,)
+
+
+def test_an_access_proxy_is_no_hop() -> None:
+    assert kinds(["Cf-Access-Country"]) == {Kind.IDENTITY}
+    assert kinds(["Cf-Access-Country"], FieldRules(identity=[])) == {Kind.KEYED}
+
+
+def test_more_hops_may_be_listed() -> None:
+    more = FieldRules(hops=["x-edge-*", "x_shard"])
+    assert kinds(["X-Edge-Id", "X_Edge_Id", "X-Shard"], more) == {Kind.WITHHELD}
+    assert kinds(["X-Session-Edge"], FieldRules(hops=["x-session-edge"])) == {Kind.WITHHELD}
+
+
+def test_identity_that_is_a_hop_and_named_stays_identity() -> None:
+    rules = FieldRules(frozenset({"all", "fastly-key-token"}))
+    assert kinds(["Fastly-Key-Token"], rules) == {Kind.IDENTITY}
+
+
+def test_what_browsers_send_with_every_image_is_in_no_key() -> None:
+    names = [
+        "User-Agent", "Accept-Language", "Referer", "Origin", "Sec-Fetch-Dest", "Sec-CH-UA",
+        "Sec-GPC", "DNT", "Priority", "Save-Data", "Upgrade-Insecure-Requests", "Cache-Control",
+        "Pragma", "Attribution-Reporting-Support",
+    ]  # fmt: skip
+    assert kinds(names) == {Kind.PLAIN}
+    told = client_fields([(name.encode(), b"1") for name in names])
+    assert (told.keyed_by, told.digest, told.has_identity) == ((), "", False)
+    assert only_plain(told.headers) == told.headers == told.public
+
+
+def test_a_plain_name_in_another_spelling_is_keyed() -> None:
+    assert kinds(["User_Agent", "X-User-Agent", "Accept_Language"]) == {Kind.KEYED}
+
+
+def test_no_list_takes_from_another() -> None:
+    literal = [name for name in (*PLAIN, *HOPS, *IDENTITY) if "*" not in name]
+    assert len(literal) == len(set(literal))
+    assert kinds(name for name in PLAIN if "*" not in name) == {Kind.PLAIN}
+    assert kinds(name for name in IDENTITY if "*" not in name) == {Kind.IDENTITY}
+    assert kinds(HOPS, FieldRules(frozenset({*HOPS}))) == {Kind.HOP}
+    assert {name for name in ACCESS if DEFAULT.kind(name) is Kind.PLAIN} == ACCESS
+
+
+def keyed(*fields: tuple[bytes, bytes]) -> tuple[tuple[str, ...], str]:
+    told = client_fields(fields)
+    return told.keyed_by, told.digest
+
+
+def test_all_other_fields_are_in_the_key_whatever_their_order() -> None:
+    names, digest = keyed((b"X-Shop", b"owls"), (b"DNT", b"1"), (b"X-Theme", b"dark"))
+    assert names == ("x-shop", "x-theme")
+    assert len(digest) == 40
+    assert keyed((b"x-theme", b"dark"), (b"x-shop", b"owls")) == (names, digest)
+    others = [
+        keyed((b"X-Shop", b"owls")),
+        keyed((b"X-Shop", b"owls"), (b"X-Theme", b"light")),
+        keyed((b"X-Shop", b"owls"), (b"X-Theme", b"dark"), (b"X-Theme", b"dark")),
+        keyed((b"X-Shop", b"dark"), (b"X-Theme", b"owls")),
+        keyed((b"X_Shop", b"owls"), (b"X-Theme", b"dark")),
+        keyed((b"X-Shop", b""), (b"X-Theme", b"dark")),
+    ]
+    assert len({digest, *(other for _, other in others)}) == 7
+
+
+def test_the_values_of_one_name_keep_their_order() -> None:
+    assert keyed((b"X-A", b"1"), (b"X-A", b"2")) != keyed((b"X-A", b"2"), (b"X-A", b"1"))
+    assert keyed((b"X-A", b"1"), (b"X-A", b"2"))[0] == ("x-a",)
+
+
+def test_what_does_not_reach_the_origin_is_in_no_key() -> None:
+    assert keyed((b"X-A", b"1"), (b"Connection", b"x-a")) == ((), "")
+    assert keyed((b"X-A", b"\xff"), (b"X-Forwarded-For", b"1.2.3.4")) == ((), "")
+    assert client_fields([(b"X-A", b"1")], FieldRules(frozenset())).digest == ""
+
+
+def test_the_trace_context_is_at_hand_though_no_origin_sees_it() -> None:
+    told = client_fields([(b"Traceparent", b"00-1-2-01"), (b"X-A", b"1"), (b"tracestate", b"a=b")])
+    assert told.trace == (("traceparent", "00-1-2-01"), ("tracestate", "a=b"))
+    assert told.headers == (("x-a", "1"), OURS)
+
+
+def test_another_origin_gets_the_plain_fields_alone() -> None:
+    sent = (("x-a", "1"), ("cookie", "2"), ("dnt", "1"), ("x-token", "3"), OURS)
+    assert only_plain(sent) == (("dnt", "1"), OURS)
+
+
+def test_clients_that_an_origin_may_tell_apart_are_told_apart() -> None:
+    page = ("referer", "https://Shop.example/a?b")
+    assert access_digest((("accept-language", "de"), OURS)) == ""
+    assert access_digest((page,)) == access_digest((("referer", "https://shop.example/c"),))
+    digests = {
+        access_digest(headers)
+        for headers in (
+            (page,),
+            (("referer", "https://evil.example/a"),),
+            (("referer", ""),),
+            (page, ("user-agent", "robot")),
+            (("sec-fetch-dest", "document"),),
+            (),
+        )
+    }
+    assert len(digests) == 6
 
 
 @pytest.mark.parametrize(
@@ -171,5 +337,5 @@ def test_a_field_that_stands_twice_is_one_list() -> None:
 
 def test_only_the_chosen_fields_go_where_some_are_chosen() -> None:
     fields = [(b"X-A", b"1"), (b"x-b", b"2"), (b"Host", b"h")]
-    assert forwardable(fields, {"x-a", "host"}) == (("x-a", "1"), OURS)
-    assert forwardable(fields, set()) == (OURS,)
+    assert forwardable(fields, "x-a", "host") == (("x-a", "1"), OURS)
+    assert forwardable(fields, "x-z") == (OURS,)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from micropic.domain.errors import BY_CODE, MicropicError, OriginRefused, Overloaded, from_wire
 from micropic.web import problems
 from micropic.web.responses import Response
+from tests.support.preview_requests import preview_request
 
 # The table of the design, by the errors' codes.
 _STATUS = {
@@ -74,7 +76,7 @@ def test_a_problem_is_whole_by_rfc_9457() -> None:
 def test_what_is_for_one_client_is_kept_by_nobody() -> None:
     answers = (
         problems.from_error(BY_CODE["origin_failed"]("No."), "id-1", private=True),
-        problems.from_error(OriginRefused("No.", 401, {}), "id-1"),
+        problems.from_error(OriginRefused("No.", 401, {}), "id-1", preview_request()),
         problems.defect("id-1"),
     )
     for answer in answers:
@@ -93,16 +95,74 @@ def test_what_is_for_one_client_is_kept_by_nobody() -> None:
         ),
         (429, {"Retry-After": "9"}, "Too Many Requests", (b"retry-after", b"9")),
         (401, {"WWW-Authenticate": "ř"}, "Unauthorized", (b"www-authenticate", b"?")),
+        (403, {"Set-Cookie": "a=b", "Vary": "user-agent"}, "Forbidden", None),
         (499, {}, "Error", None),
     ],
 )
 def test_the_origins_own_refusal_is_handed_on(
     status: int, headers: dict[str, str], title: str, field: tuple[bytes, bytes] | None
 ) -> None:
-    response = problems.from_error(OriginRefused("No.", status, headers), "id-1")
+    error = OriginRefused("No.", status, headers)
+    response = problems.from_error(error, "id-1", may_log_in=True)
     assert (response.status, _body(response)["status"]) == (status, status)
     assert _body(response)["title"] == title
     assert response.headers[3:] == ([field] if field else [])
+
+
+def test_an_origin_that_gets_no_credentials_may_not_ask_for_them() -> None:
+    error = OriginRefused("No.", 401, {"WWW-Authenticate": "Basic"})
+    response = problems.from_error(error, "id-1", preview_request())
+    assert response.status == 401
+    assert not any(name == b"www-authenticate" for name, _ in response.headers)
+
+
+SHARED = {"bad_request", "bad_signature", "preview_forbidden", "overloaded"}
+PLAIN = (("accept-language", "de"), ("dnt", "1"), ("cdn-loop", "micropic"))
+
+
+def is_shared(response: Response) -> bool:
+    (said,) = [value for name, value in response.headers if name == b"cache-control"]
+    assert said in {b"no-store", b"public, max-age=5"}
+    return said != b"no-store"
+
+
+@pytest.mark.parametrize("code", _STATUS)
+def test_caches_in_front_keep_only_what_the_url_alone_brought_about(code: str) -> None:
+    error = BY_CODE[code]("What happened.")
+    by_fields = {"loop_detected", "not_authorized", "not_cached", "too_many_requests"}
+    assert is_shared(problems.from_error(error, "id-1")) == (code not in by_fields)
+    asked = replace(preview_request(), headers=PLAIN)
+    assert is_shared(problems.from_error(error, "id-1", asked)) == (code == "overloaded")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418, 429, 431, 451])
+@pytest.mark.parametrize(
+    ("change", "vary", "shared"),
+    [
+        ({}, "", True),
+        ({"headers": PLAIN}, "", True),
+        ({}, "accept-language", False),
+        ({}, "*", False),
+        ({"headers": (("referer", "https://h/"), *PLAIN)}, "", False),
+        ({"headers": (("user-agent", "robot"), *PLAIN)}, "", False),
+        ({"keyed_by": ("x-shop",)}, "", False),
+        ({"private": True}, "", False),
+        ({"reload": True}, "", False),
+    ],
+)
+def test_a_refusal_is_shared_only_if_it_says_that_the_image_is_gone(
+    status: int, change: dict[str, Any], vary: str, *, shared: bool
+) -> None:
+    error = OriginRefused("No.", status, {"Vary": vary} if vary else {})
+    response = problems.from_error(error, "id-1", replace(preview_request(), **change))
+    assert is_shared(response) == (shared and status in {404, 410})
+
+
+def test_a_shared_problem_of_a_negotiated_preview_varies_by_accept() -> None:
+    asked = replace(preview_request(), negotiated=frozenset({"image/webp"}))
+    gone, failed = OriginRefused("No.", 404, {}), BY_CODE["origin_failed"]("No.")
+    assert (b"vary", b"Accept") in problems.from_error(gone, "id-1", asked).headers
+    assert (b"vary", b"Accept") not in problems.from_error(failed, "id-1", asked).headers
 
 
 def test_who_is_turned_away_learns_when_to_come_again() -> None:

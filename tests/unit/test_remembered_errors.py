@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from micropic.domain.errors import (
     TooMuchMemory,
 )
 from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.urls import keyed_by
 from micropic.pipeline.remembered_errors import RememberedErrors
 from tests.support.preview_requests import preview_request
 
@@ -109,6 +111,41 @@ async def test_other_sources_are_not_blamed(now: list[float]) -> None:
             await previewer.preview(preview_request(f"/fill/30/20/h/{number}"))
     assert inner.calls == 10_003
     assert now == [1000.0]
+
+
+@pytest.mark.parametrize(
+    "error", [OriginRefused("No.", 404, {}), NotAnImage("No."), TooComplex("No.")]
+)
+async def test_clients_whom_an_origin_may_tell_apart_are_not_blamed(error: MicropicError) -> None:
+    inner = Failing(error)
+    previewer = RememberedErrors(10, inner)
+    plain, robot = preview_request(), (("user-agent", "robot"),)
+    others = [
+        plain,
+        replace(plain, headers=robot),
+        replace(plain, headers=(("referer", "https://evil.example/"),)),
+        replace(plain, key=keyed_by(plain.key, "ab")),
+        replace(plain, key=keyed_by(plain.key, "ab"), headers=robot),
+    ]
+    for _ in range(2):
+        for request in others:
+            with pytest.raises(type(error)):
+                await previewer.preview(request)
+    assert inner.calls == len(others)
+
+
+@pytest.mark.parametrize(
+    ("vary", "calls"), [("origin, user-agent", 1), ("accept-language", 2), ("referer", 2), ("*", 2)]
+)
+async def test_a_refusal_that_varies_by_what_is_not_looked_at_is_not_remembered(
+    vary: str, calls: int
+) -> None:
+    inner = Failing(OriginRefused("No.", 404, {"Vary": vary}))
+    previewer = RememberedErrors(10, inner)
+    for _ in range(2):
+        with pytest.raises(OriginRefused):
+            await previewer.preview(preview_request())
+    assert inner.calls == calls
 
 
 class Holding:

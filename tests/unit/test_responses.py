@@ -33,9 +33,12 @@ def _answer(  # noqa: PLR0913 # each one varied by a test
     now: float = 1000.0,
     media_type: str = "image/jpeg",
     negotiated: frozenset[str] = frozenset(),
+    keyed_by: tuple[str, ...] = (),
 ) -> dict[str, str]:
     source = SourceUrl(Scheme.HTTP, "h", None, target)
-    request = PreviewRequest(TRANSFORM, source, "key", negotiated, private=private)
+    request = PreviewRequest(
+        TRANSFORM, source, "key", negotiated, private=private, keyed_by=keyed_by
+    )
     preview = Preview(b"body", media_type, 1000.0, lifetime, provenance=provenance or Provenance())
     response = from_preview(preview, request, now)
     assert (response.status, response.body) == (200, b"body")
@@ -102,6 +105,33 @@ def test_a_client_may_keep_it_as_long_as_it_is_fresh(
 ) -> None:
     headers = _answer(lifetime=lifetime, private=private, now=now)
     assert headers["cache-control"] == expected
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "private", "expected"),
+    [
+        (60.0, False, "private, max-age=60"),
+        (0.0, False, "private, no-cache"),
+        (60.0, True, "private, no-store"),
+    ],
+)
+def test_what_is_keyed_by_header_fields_is_for_no_cache_in_front(
+    lifetime: float, expected: str, *, private: bool
+) -> None:
+    headers = _answer(lifetime=lifetime, private=private, keyed_by=("x-a", "x-b"))
+    assert (headers["cache-control"], headers["vary"]) == (expected, "x-a, x-b")
+    assert "vary" not in _answer()  # though all else is remembered of the one before
+    negotiated = _answer(negotiated=frozenset({"image/jpeg"}), keyed_by=("x-a",))
+    assert negotiated["vary"] == "Accept, x-a"
+
+
+def test_a_range_that_is_not_there_is_for_no_cache() -> None:
+    source = SourceUrl(Scheme.HTTP, "h", None, "/x")
+    preview = Preview(b"body", "image/jpeg", 1000.0, 60.0)
+    request = PreviewRequest(TRANSFORM, source, "key")
+    response = from_preview(preview, request, 1000.0, {b"range": b"bytes=4-"})
+    said = [value for name, value in response.headers if name == b"cache-control"]
+    assert (response.status, said) == (416, [b"no-store"])
 
 
 @pytest.mark.parametrize(

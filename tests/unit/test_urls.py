@@ -31,7 +31,9 @@ from micropic.domain.urls import (
     build_path,
     build_transform,
     check_transform,
+    fields_of,
     is_source_key,
+    keyed_by,
     parse_key,
     parse_path,
     parse_source,
@@ -659,3 +661,19 @@ def test_an_expiry_is_read_and_makes_no_other_key() -> None:
     assert address.expires == 2_000_000_000
     plain = parse_path(b"/fill/30/20/h/a", b"", DEFAULT)
     assert build_path(address.transform, address.source) == build_path(*plain[:2])
+
+
+def test_a_key_with_header_fields_is_one_of_its_source_and_reads_as_without() -> None:
+    transform, source, *_ = parse_path(b"/fill/300/200/h/x?a=b", b"", DEFAULT)
+    plain = build_path(transform, source)
+    assert keyed_by(plain, "") == plain
+    assert (fields_of(plain), fields_of(source_key(source))) == ("", "")
+    key = keyed_by(plain, "ab" * 20)
+    assert key != plain
+    assert parse_key(key) == (transform, source)
+    assert fields_of(key) == "ab" * 20
+    assert source_of(key) == source_of(variant_key(key, "cd")) == str(source)
+    of_source = source_key(source, fields_of(key))
+    assert of_source != source_key(source)
+    assert is_source_key(of_source)
+    assert source_of(of_source) == str(source)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -31,7 +33,7 @@ from micropic.domain.errors import (
     SourceForbidden,
     SourceTooLarge,
 )
-from micropic.domain.headers import without_credentials
+from micropic.domain.headers import FieldRules, Kind, only_plain
 from micropic.domain.model import Headers, SourceFacts, SourcePicture, SourceUrl
 from micropic.domain.source_rules import SourceRules
 from micropic.domain.waiting import Room
@@ -40,7 +42,8 @@ _READ_BUFFER = 1024 * 1024
 """Bytes that may wait to be read; with less a photo is paused and resumed on its way."""
 _LONGEST_FACT = 1024
 """Characters of a header field that are kept with a picture; a longer one is not believed."""
-_KEPT_OF_A_REFUSAL = ("WWW-Authenticate", "Retry-After")
+_LONGEST_PAUSE = 86_400.0
+"""Seconds; an origin that says more in Retry-After is not believed."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _NOT_FOR_THE_CLIENT = {407, 421}
 """4xx that speak of the way from us to the origin (RFC 9110, sections 15.5.8 and 15.5.20)."""
@@ -61,6 +64,8 @@ class HttpSourceOptions:
     max_per_origin: int = 64
     """Requests at one origin at a time."""
     rules: SourceRules = field(default_factory=SourceRules)
+    fields: FieldRules = field(default_factory=FieldRules)
+    """What goes along where a redirect leaves the origin."""
     nameservers: Sequence[str] = ()
 
 
@@ -134,7 +139,7 @@ class HttpSource:
     async def _follow(
         self, url: SourceUrl, headers: Headers, known: SourceFacts | None
     ) -> SourcePicture:
-        shareable = True
+        shareable, asked = True, url
         for _ in range(self._options.max_redirects + 1):
             self._options.rules.check(url)
             async with (
@@ -148,13 +153,15 @@ class HttpSource:
                 answered()
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
+                    if response.status >= HTTPStatus.BAD_REQUEST:
+                        raise self._refusal(url, asked, response)
                     picture = await self._read(url, response, known)
                     return picture if shareable else _unshared(picture)
                 # Where a redirect leads is as much a part of the answer as what is there.
                 shareable &= _may_be_kept(_facts(response.headers))
             target = _next_hop(url, location)
             if target.origin != url.origin:
-                headers = without_credentials(headers)
+                headers = only_plain(headers, self._options.fields)
             url = target
         msg = f"The origin redirected more than {self._options.max_redirects} times."
         raise OriginFailed(msg)
@@ -175,7 +182,7 @@ class HttpSource:
         if response.status == HTTPStatus.NOT_MODIFIED and known and _validators(known):
             return SourcePicture(None, freshness.merged(known, _facts(response.headers)))
         if response.status != HTTPStatus.OK:
-            raise _refusal(url, response)
+            raise OriginFailed(_no_picture(url, response.status))
         limit = self._options.max_bytes
         if (response.content_length or 0) > limit:
             raise _too_large(limit)
@@ -199,6 +206,30 @@ class HttpSource:
             raise OriginFailed(msg)
         facts = replace(_facts(response.headers), sha256=digest.hexdigest(), length=length)
         return SourcePicture(b"".join(pieces), facts)
+
+    def _refusal(
+        self, url: SourceUrl, asked: SourceUrl, response: aiohttp.ClientResponse
+    ) -> OriginRefused | OriginFailed:
+        status, said = response.status, response.headers
+        if status >= 500 or status in _NOT_FOR_THE_CLIENT:  # noqa: PLR2004
+            return OriginFailed(_no_picture(url, status))
+        told = {
+            "Retry-After": _pause(said.get("Retry-After", ""), time.time()),
+            "Vary": ", ".join(self._decided_by(", ".join(said.getall("Vary", [])))),
+        }
+        # The client knows the origin that it named alone: to no other one it is to log in.
+        if url.origin == asked.origin:
+            told["WWW-Authenticate"] = said.get("WWW-Authenticate", "")
+        # What is no plain text could not be sent on, or would show as something else.
+        kept = {name: each for name, each in told.items() if re.fullmatch(r"[ -~]+", each)}
+        msg = f"{url.authority} answered {_phrase(status)}. Check the address of the picture."
+        return OriginRefused(msg, status, kept)
+
+    def _decided_by(self, vary: str) -> list[str]:
+        """Return the fields of clients that are in no key, out of those that Vary names."""
+        kind = self._options.fields.kind
+        names = freshness.varies_by(vary)
+        return [name for name in names if name == "*" or kind(name) is Kind.PLAIN]
 
     def _failure(self, url: SourceUrl, error: Exception) -> Exception:
         reason = "what it sent is not understood"
@@ -252,19 +283,27 @@ def _next_hop(url: SourceUrl, location: str) -> SourceUrl:
         raise OriginFailed(msg) from error
 
 
-def _refusal(url: SourceUrl, response: aiohttp.ClientResponse) -> OriginRefused | OriginFailed:
-    status = response.status
+def _no_picture(url: SourceUrl, status: int) -> str:
+    return f"{url.authority} answered {_phrase(status)} where a picture was asked for."
+
+
+def _phrase(status: int) -> str:
     try:
-        phrase = f"{status} {HTTPStatus(status).phrase}"
+        return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
-        phrase = str(status)
-    if 400 <= status < 500 and status not in _NOT_FOR_THE_CLIENT:  # noqa: PLR2004
-        said = {name: response.headers.get(name, "") for name in _KEPT_OF_A_REFUSAL}
-        # What is no plain text could not be sent on, or would show as something else.
-        kept = {name: each for name, each in said.items() if re.fullmatch(r"[ -~]+", each)}
-        msg = f"{url.authority} answered {phrase}. Check the address of the picture."
-        return OriginRefused(msg, status, kept)
-    return OriginFailed(f"{url.authority} answered {phrase} where a picture was asked for.")
+        return str(status)
+
+
+def _pause(retry_after: str, now: float) -> str:
+    """Return Retry-After in seconds from `now`, within bounds; empty if it is not understood."""
+    if re.fullmatch("[0-9]+", retry_after):
+        seconds = float(retry_after)
+    else:
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - now
+        except (ValueError, OverflowError):
+            return ""
+    return str(math.ceil(min(max(seconds, 0.0), _LONGEST_PAUSE)))
 
 
 def _too_large(limit: int) -> SourceTooLarge:

@@ -93,10 +93,15 @@ class LoopDetected(MicropicError):
     code = "loop_detected"
 
 
+GONE = frozenset({404, 410})
+"""What an origin says of an image, not of a client: another one would hear the same."""
+
+
 class OriginRefused(MicropicError):
     """The origin answered with a 4xx of its own, which is handed on with its `status`.
 
-    `headers` are those that give the status its meaning: `WWW-Authenticate`, `Retry-After`.
+    `headers` are those that give the status its meaning (`WWW-Authenticate`, `Retry-After`), and
+    `Vary`: the fields of clients, out of those that are in no key, that the origin decided by.
     """
 
     code = "origin_refused"
@@ -105,6 +110,11 @@ class OriginRefused(MicropicError):
         super().__init__(detail)
         self.status = status
         self.headers = headers
+
+    @property
+    def varies_by(self) -> set[str]:
+        """The names in `Vary`, in lower case."""
+        return {name.strip().lower() for name in self.headers.get("Vary", "").split(",")} - {""}
 
     def to_wire(self) -> dict[str, Any]:
         """Give what `from_wire` needs, as values that JSON can hold."""

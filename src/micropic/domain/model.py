@@ -174,7 +174,10 @@ class PreviewRequest:
     transform: Transform
     source: SourceUrl
     key: str
-    """The normal form of transform and source: equal keys ask for equal previews."""
+    """The normal form of transform and source, with the hash of the keyed header fields.
+
+    Equal keys ask for equal previews (`urls.build_path`, `urls.keyed_by`).
+    """
     negotiated: frozenset[str] = frozenset()
     """The media types of answers that would be others for a client with another Accept."""
     only_if_cached: bool = False
@@ -183,6 +186,10 @@ class PreviewRequest:
     """Those of the client's headers that the origin is to see."""
     private: bool = False
     """A credential of the client's is among `headers`: the answer is for this client alone."""
+    keyed_by: tuple[str, ...] = ()
+    """Names of the header fields that `key` has a hash of (`headers.Kind.KEYED`)."""
+    trace: Headers = ()
+    """The client's trace context (W3C Trace Context), which origins do not see."""
     lease: str = ""
     """The shared cache's token for making this preview; empty where there is none."""
     reload: bool = False

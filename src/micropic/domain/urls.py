@@ -79,6 +79,8 @@ _DIGITS = re.compile(rb"[0-9]{1,9}")
 _LONGEST_OPTIONS = 1024
 """Bytes of an options segment; all options together, percent-encoded as a whole, have some 800."""
 _SOURCE_KEY = "/source/"
+_FIELDS = re.compile("[0-9a-f]{40}")
+"""A hash of header fields (`headers.ClientFields.digest`)."""
 _NO_KEY = "A request in its normal form was expected."
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ENCODED_SCHEME = re.compile(rb"(?:https?|sample)%3a", re.IGNORECASE)
@@ -188,9 +190,12 @@ def build_path(transform: Transform, source: SourceUrl) -> str:
     return f"/{build_transform(transform)}/{source}"
 
 
-def source_key(source: SourceUrl) -> str:
-    """Give the key that the source itself is kept by, in the shape of a preview's."""
-    return f"{_SOURCE_KEY}0/0//{source}"
+def source_key(source: SourceUrl, fields: str = "") -> str:
+    """Give the key that the source itself is kept by, in the shape of a preview's.
+
+    `fields` is what `fields_of` gave of the preview's key.
+    """
+    return keyed_by(f"{_SOURCE_KEY}0/0//{source}", fields)
 
 
 def is_source_key(key: str) -> bool:
@@ -203,6 +208,19 @@ def variant_key(key: str, variant: str) -> str:
     return f"{key}#{variant}"
 
 
+def keyed_by(key: str, fields: str) -> str:
+    """Return the key for clients whose keyed header fields have this hash; empty: none.
+
+    It stands where a variant does, and looks different: no key is both.
+    """
+    return f"{key}#{fields}" if fields else key
+
+
+def fields_of(key: str) -> str:
+    """Return the hash of the header fields that a request's key has in it; empty: none."""
+    return key.partition("#")[2]
+
+
 def source_of(key: str) -> str:
     """Give the source, as text, that a key of any kind is about."""
     return key.split("/", 5)[-1].partition("#")[0]
@@ -210,11 +228,13 @@ def source_of(key: str) -> str:
 
 def is_key_of(key: str, transform: Transform, source: SourceUrl) -> bool:
     """Return True if a preview of this source by this transform is cached by `key`."""
-    return key == build_path(transform, source)
+    path, mark, fields = key.partition("#")
+    is_keyed = not mark or _FIELDS.fullmatch(fields) is not None
+    return is_keyed and path == build_path(transform, source)
 
 
 def parse_key(key: str) -> tuple[Transform, SourceUrl]:
-    """Read what `build_path` gave, whatever the operator's grammar is.
+    """Read what `build_path` gave, whatever the operator's grammar is, without header fields.
 
     A key that is not in its normal form would let a preview be cached for another request.
 
@@ -227,7 +247,7 @@ def parse_key(key: str) -> tuple[Transform, SourceUrl]:
         transform = parse_transform(f"{mode}/{width}/{height}/{segment}")
     except ValueError as error:
         raise BadRequest(_NO_KEY) from error
-    read = parse_source(source.encode())
+    read = parse_source(source.partition("#")[0].encode())
     if not is_key_of(key, transform, read):
         raise BadRequest(_NO_KEY)
     return transform, read

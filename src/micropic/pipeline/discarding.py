@@ -25,5 +25,6 @@ class Discarding:
         try:
             return await self._inner.preview(request)
         except _USELESS:
-            await self._cache.delete(urls.source_key(request.source))
+            fields = urls.fields_of(request.key)
+            await self._cache.delete(urls.source_key(request.source, fields))
             raise

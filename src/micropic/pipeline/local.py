@@ -34,7 +34,8 @@ class Local:
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Get the source and render it, unless a stale preview was made of the same one."""
-        asked = replace(request, key=urls.source_key(request.source), lease="", recall=False)
+        key = urls.source_key(request.source, urls.fields_of(request.key))
+        asked = replace(request, key=key, lease="", recall=False)
         started = time.monotonic()
         source = await self._sources.preview(asked)
         if request.stale and _is_of(request.stale, source):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from micropic.domain import headers, urls
 from micropic.domain.errors import (
+    GONE,
     BrokenImage,
     MicropicError,
     NotAnImage,
@@ -24,7 +26,6 @@ _LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
 """What is wrong with a picture, whoever asks for it and in whichever size."""
 _OF_THE_PREVIEW = (TooComplex, TooMuchMemory)
 """What another size of the same picture may do without; each has cost a render process."""
-_GONE = {404, 410}
 _MOST = 10_000
 """How many errors are remembered."""
 
@@ -45,8 +46,9 @@ class RememberedErrors:
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Raise what is remembered of the source or the preview, or ask the next previewer."""
-        source, now = str(request.source), time.monotonic()
-        known = self._errors.get(source, now) or self._errors.get(request.key, now)
+        source, preview = _keys(request)
+        now = time.monotonic()
+        known = self._errors.get(source, now) or self._errors.get(preview, now)
         if known is not None and not request.reload:
             raise from_wire(known)
         try:
@@ -55,11 +57,24 @@ class RememberedErrors:
             if _lasts(error):
                 self._errors.add(source, error.to_wire(), time.monotonic())
             elif isinstance(error, _OF_THE_PREVIEW):
-                self._errors.add(request.key, error.to_wire(), time.monotonic())
+                self._errors.add(preview, error.to_wire(), time.monotonic())
             raise
+
+
+def _keys(request: PreviewRequest) -> tuple[str, str]:
+    """Return what errors of the source, and of the preview, are remembered by.
+
+    An origin that dislikes a client, or the page that embeds an image, may answer 404 or a page
+    in HTML: such an error is remembered for clients alike.
+    """
+    source = urls.source_key(request.source, urls.fields_of(request.key))
+    alike = headers.access_digest(request.headers)
+    return f"{source}#{alike}", f"{request.key}#{alike}"
 
 
 def _lasts(error: MicropicError) -> bool:
     return isinstance(error, _LASTING) or (
-        isinstance(error, OriginRefused) and error.status in _GONE
+        isinstance(error, OriginRefused)
+        and error.status in GONE
+        and error.varies_by <= headers.ACCESS - {"referer"}  # of which the host alone is
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from micropic.domain import freshness
+from micropic.domain import freshness, urls
 from micropic.domain.errors import (
     DeadlineExceeded,
     MicropicError,
@@ -89,7 +89,7 @@ class StaleIfError:
         window = freshness.windows(stale.source, self._policy).if_error
         if not _is_within(stale, window):
             return await self._inner.preview(request)
-        source = str(request.source)
+        source = urls.source_key(request.source, urls.fields_of(request.key))
         if not self._failing.get(source, time.monotonic()) or request.reload:
             try:
                 return await self._inner.preview(request)

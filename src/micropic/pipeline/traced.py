@@ -38,7 +38,7 @@ class _Traced:
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Ask the next previewer within a span."""
-        carrier = dict(request.headers) if self._first else {}
+        carrier = dict(request.trace) if self._first else {}
         with self._tracer.span(self._name, carrier) as notes:
             notes["key"] = masked(request.key)
             notes["request_id"] = request.request_id

@@ -33,7 +33,7 @@ class Fallback:
             self.source,
             key=urls.build_path(request.transform, self.source),
             negotiated=request.negotiated,
-            headers=headers.without_credentials(request.headers),
+            headers=headers.only_plain(request.headers),
             deadline=time.monotonic() + _TIME,
             request_id=request.request_id,
         )

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from micropic.domain import freshness, headers, urls
 from micropic.domain.errors import BadSignature, MicropicError, too_late
-from micropic.domain.model import Headers, Mode, PreviewRequest, SourceUrl
+from micropic.domain.model import Mode, PreviewRequest, SourceUrl
 from micropic.domain.purge import Purge
 from micropic.ports import Previewer
 from micropic.services.exchange import Exchange
@@ -49,8 +49,8 @@ class ProxyOptions:
     """Seconds for a whole request."""
     entrance: Entrance = field(default_factory=Entrance)
     limit: RateLimit | None = None
-    forward_headers: frozenset[str] | None = None
-    """The only ones of the client's that may reach an origin; None: all that can."""
+    fields: headers.FieldRules = field(default_factory=headers.FieldRules)
+    """Which of the client's header fields reach an origin, and what they make of the response."""
     credential_hosts: Sequence[str] = ()
     reload_networks: Networks = ()
     """Whose clients may have the origin asked by `Cache-Control: no-cache`."""
@@ -133,7 +133,7 @@ class ProxyApp:
             return _method_not_allowed(scope, exchange)
         request = None
         try:
-            client = _client(tuple(scope["headers"]), self._options.forward_headers)
+            client = _client(tuple(scope["headers"]), self._options.fields)
             request = self._read(scope, client, exchange.client)
             with self._watches.watch(receive, self._options.timeout + _GRACE):
                 preview = await self._previewer.preview(request)
@@ -141,8 +141,9 @@ class ProxyApp:
             # Its frames and the tasks that failed by it hold each other, and the source.
             error.__traceback__ = None
             told = error if isinstance(error, MicropicError) else too_late()
-            private = request is not None and request.private
-            problem = problems.from_error(told, exchange.request_id, private=private)
+            problem = problems.from_error(
+                told, exchange.request_id, request, may_log_in=self._may_have_credentials(request)
+            )
             return await self._fallback.instead(problem, request)
         except ClientGone:
             raise
@@ -187,21 +188,28 @@ class ProxyApp:
         if expires is not None and time.time() > expires:
             msg = "The address has expired."
             raise BadSignature(msg)
-        private = client.has_credentials and headers.host_matches(
+        fields = client.fields
+        private = fields.has_identity and headers.host_matches(
             source.host, options.credential_hosts
         )
         return PreviewRequest(
             transform,
             source,
-            key=key,
+            key=urls.keyed_by(key, fields.digest),
             negotiated=negotiated,
             only_if_cached=client.only_if_cached,
-            headers=client.headers if private else client.public_headers,
+            headers=fields.headers if private else fields.public,
             private=private,
+            keyed_by=fields.keyed_by,
+            trace=fields.trace,
             reload=client.no_cache and is_among(address, options.reload_networks),
             deadline=time.monotonic() + options.timeout,
             request_id=scope["request_id"],
         )
+
+    def _may_have_credentials(self, request: PreviewRequest | None) -> bool:
+        hosts = self._options.credential_hosts
+        return request is not None and headers.host_matches(request.source.host, hosts)
 
 
 def _method_not_allowed(scope: Any, exchange: Exchange) -> Response:
@@ -212,11 +220,7 @@ def _method_not_allowed(scope: Any, exchange: Exchange) -> Response:
 class _Client(NamedTuple):
     """What a request's header fields come to."""
 
-    headers: Headers
-    """Those that may reach an origin."""
-    public_headers: Headers
-    """The same without credentials."""
-    has_credentials: bool
+    fields: headers.ClientFields
     accept: bytes
     only_if_cached: bool
     no_cache: bool
@@ -224,20 +228,17 @@ class _Client(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _client(fields: tuple[tuple[bytes, bytes], ...], chosen: frozenset[str] | None) -> _Client:
+def _client(fields: tuple[tuple[bytes, bytes], ...], rules: headers.FieldRules) -> _Client:
     """Read a request's header fields; those of a page's pictures are mostly the same.
 
     Raises:
         LoopDetected: the request has been here before.
 
     """
-    forwarded = headers.forwardable(fields, chosen)
     said = headers.field(fields, b"cache-control")[:_LONGEST_CACHE_CONTROL].decode("latin-1")
     directives = freshness.parse_cache_control(said)
     return _Client(
-        forwarded,
-        headers.without_credentials(forwarded),
-        headers.carries_credentials(forwarded),
+        headers.client_fields(fields, rules),
         headers.field(fields, b"accept")[:_LONGEST_ACCEPT],
         "only-if-cached" in directives,
         "no-cache" in directives,

@@ -146,6 +146,11 @@ Headers = Annotated[
     BeforeValidator(_split_names),
     Allowed("all, or names of header fields joined by commas"),
 ]
+FieldPatterns = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z0-9_*-]*[a-z0-9][a-z0-9_*-]*$")], ...],
+    BeforeValidator(_split_names),
+    Allowed("names of header fields joined by commas; * stands for anything"),
+]
 Addresses = Annotated[
     tuple[Annotated[str, AfterValidator(_address)], ...],
     BeforeValidator(_split_names),

@@ -126,10 +126,24 @@ class SourceSettings(_Section):
         "before allow_networks",
     )
     forward_headers: kinds.Headers = Field(
-        ("all",), description="the client's header fields that reach the origin"
+        ("all",),
+        description="client header fields that reach the origin (docs/http.md); all: every one but "
+        "those of hops, which are sent only if they are named here, such as all,traceparent",
+    )
+    hop_headers: kinds.FieldPatterns = Field(
+        (),
+        description="header fields that proxies in front add, beside the built-in list: not part "
+        "of the cache key",
+    )
+    identity_headers: kinds.FieldPatterns = Field(
+        ("default",),
+        description="header fields that are credentials, beside Authorization and Cookie; "
+        "default: the built-in list (docs/http.md)",
     )
     credential_hosts: kinds.Names = Field(
-        (), description="hosts that get the client's Authorization and Cookie"
+        (),
+        description="hosts that get the client's credentials: Authorization, Cookie and "
+        "source.identity_headers",
     )
     nameservers: kinds.Addresses = Field((), description="DNS servers to ask; empty: the system's")
 

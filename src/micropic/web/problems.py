@@ -1,4 +1,17 @@
-"""Errors as RFC 9457 problems: the only place that knows a status code for an error."""
+"""Errors as RFC 9457 problems: the only place that knows a status code for an error.
+
+A cache in front, which knows the URL alone, may keep a problem for a moment only if the URL alone
+brought it about; else one client's header fields would break an image for all others:
+
+| the error | `Cache-Control` |
+|---|---|
+| the URL is invalid, not signed or not allowed | `public, max-age=5` |
+| 503: too much to do | `public, max-age=5` |
+| the origin's 404 or 410 | `public, max-age=5`, but `no-store` if the client sent a field that origins grant access by (`User-Agent`, `Referer`, `Origin`, `Sec-Fetch-*`), or the origin's `Vary` names a plain field |
+| any other error of the origin, of what it sent, or of its preview | `no-store` |
+| `only-if-cached`, `CDN-Loop`, a rate limit, a token | `no-store` |
+| any error of a request with credentials, keyed fields, or `no-cache` from `proxy.reload_networks` | `no-store` |
+"""  # noqa: E501 # a table, shown in docs/errors.md
 
 from __future__ import annotations
 
@@ -7,10 +20,12 @@ from http import HTTPStatus
 from typing import Any
 
 from micropic.domain import errors
-from micropic.web.responses import Response
+from micropic.domain.headers import access_digest
+from micropic.domain.model import PreviewRequest
+from micropic.web.responses import NO_STORE, Response
 
 MEDIA_TYPE = "application/problem+json"
-_BRIEFLY = b"public, max-age=5"
+_BRIEFLY = (b"cache-control", b"public, max-age=5")
 """What went wrong may be right in a moment, but a page that asks at once need not ask again."""
 
 _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
@@ -38,6 +53,13 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 """OriginRefused is not here: it carries the origin's own status."""
+_BY_FIELDS = (
+    errors.LoopDetected,
+    errors.NotAuthorized,
+    errors.NotCached,
+    errors.TooManyRequests,
+)
+"""What comes of a request's header fields, or of who asks, before its URL is looked at."""
 _OTHERS = {
     HTTPStatus.NOT_FOUND: {"not_found": "There is no such page."},
     HTTPStatus.METHOD_NOT_ALLOWED: {"method_not_allowed": "The path does not know the method."},
@@ -73,20 +95,47 @@ def _first_line(error: type[errors.MicropicError]) -> str:
     return (error.__doc__ or "").partition("\n")[0]
 
 
-def from_error(error: errors.MicropicError, request_id: str, *, private: bool = False) -> Response:
-    """Turn an error into an answer; one to a `private` request is for that client alone."""
+def from_error(
+    error: errors.MicropicError,
+    request_id: str,
+    request: PreviewRequest | None = None,
+    *,
+    private: bool = False,
+    may_log_in: bool = False,
+) -> Response:
+    """Turn an error into a response; the `request` is None if its URL could not be read.
+
+    Only a client that may send its credentials to the origin (`may_log_in`) is asked for some.
+    """
     headers: dict[str, str] = {}
+    retry_after = str(error.retry_after) if error.retry_after is not None else ""
     if isinstance(error, errors.OriginRefused):
-        status, headers = error.status, error.headers
+        status, retry_after = error.status, error.headers.get("Retry-After", "")
+        if may_log_in and (challenge := error.headers.get("WWW-Authenticate")):
+            headers["WWW-Authenticate"] = challenge
     else:
         status = _STATUS[type(error)]
-        if error.retry_after is not None:
-            headers = {"Retry-After": str(error.retry_after)}
-    # Whoever has credentials may get another answer than a 401, and who asks for less, too.
-    private = (
-        private or status == HTTPStatus.UNAUTHORIZED or isinstance(error, errors.TooManyRequests)
-    )
-    return problem(status, error.code, error.detail, request_id, headers, private=private)
+    if retry_after:
+        headers["Retry-After"] = retry_after
+    private = private or not _is_for_all(error, request)
+    response = problem(status, error.code, error.detail, request_id, headers, private=private)
+    if not private and request is not None and request.negotiated:
+        response.headers.append((b"vary", b"Accept"))
+    return response
+
+
+def _is_for_all(error: errors.MicropicError, request: PreviewRequest | None) -> bool:
+    """Return True if the URL alone brought the error about; see the table of this module."""
+    if isinstance(error, _BY_FIELDS):
+        return False
+    if request is None:
+        return True
+    if request.private or request.keyed_by or request.reload:
+        return False
+    if isinstance(error, errors.OriginRefused):
+        may_differ = error.varies_by or access_digest(request.headers)
+        return error.status in errors.GONE and not may_differ
+    return isinstance(error, errors.Overloaded)
 
 
 def defect(request_id: str) -> Response:
@@ -136,7 +185,7 @@ def problem(  # noqa: PLR0913 # what a problem is made of
     }
     fields = [
         (b"content-type", MEDIA_TYPE.encode()),
-        (b"cache-control", b"no-store" if private else _BRIEFLY),
+        NO_STORE if private else _BRIEFLY,
         (b"x-content-type-options", b"nosniff"),
         *((name.lower().encode(), value.encode("latin-1", "replace"))
           for name, value in (headers or {}).items()),

@@ -15,6 +15,7 @@ from micropic.web import conditions
 from micropic.web.conditions import Conditions, NotSatisfiableError
 
 Fields = list[tuple[bytes, bytes]]
+NO_STORE = (b"cache-control", b"no-store")
 
 _EXTENSIONS = {known.media_type: known.value for known in Format} | {"image/jpeg": "jpg"}
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
@@ -73,7 +74,7 @@ def _conditional(preview: Preview, fields: Fields, asked: Conditions) -> Respons
         part = conditions.byte_range(asked, preview.etag, modified, length)
     except NotSatisfiableError:
         where = (b"content-range", b"bytes */%d" % length)
-        return Response(416, [*_bodiless(fields), where], b"")
+        return Response(416, [*_uncacheable(_bodiless(fields)), where], b"")
     if part is None:
         return Response(200, fields, preview.body)
     where = (b"content-range", b"bytes %d-%d/%d" % (*part, length))
@@ -85,19 +86,27 @@ def _bodiless(fields: Fields) -> Fields:
     return [pair for pair in fields if not pair[0].startswith(b"content-")]
 
 
+def _uncacheable(fields: Fields) -> Fields:
+    """Keep a response out of caches in front: only this client's Range brought it about."""
+    return [*(pair for pair in fields if pair[0] != b"cache-control"), NO_STORE]
+
+
 def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:
     left, media_type = remaining(preview, now), preview.media_type
+    vary, keyed_by = _vary(preview, negotiated=media_type in request.negotiated), request.keyed_by
     fields = [
         *_lasting(
             media_type,
             request.source.target,
             preview.etag,
             preview.source.last_modified,
-            _vary(preview, negotiated=media_type in request.negotiated),
+            "" if keyed_by else vary,
         ),
-        (b"cache-control", _cache_control(preview, private=request.private)),
+        (b"cache-control", _cache_control(preview, request)),
         (b"cache-status", _cache_status(preview, left)),
     ]
+    if keyed_by:  # not among what is remembered: a client may name any number of fields
+        fields.append((b"vary", ", ".join([vary, *keyed_by] if vary else keyed_by).encode()))
     if length := preview.source.length:
         fields.append((b"x-origin-content-length", b"%d" % length))
     age, provenance = int(max(0, now - preview.stored_at)), preview.provenance
@@ -138,21 +147,23 @@ def _vary(preview: Preview, *, negotiated: bool) -> str:
     return ", ".join(["Accept", *seen] if negotiated else seen)
 
 
-def _cache_control(preview: Preview, *, private: bool) -> bytes:
-    if private:
+def _cache_control(preview: Preview, request: PreviewRequest) -> bytes:
+    if request.private:
         return b"private, no-store"
-    return _for_all(preview.source.cache_control, preview.source.vary, preview.lifetime)
+    source, keyed = preview.source, bool(request.keyed_by)
+    return _for_all(source.cache_control, source.vary, preview.lifetime, keyed)
 
 
 @lru_cache(maxsize=2048)
-def _for_all(said: str | None, vary: str | None, lifetime: float) -> bytes:
+def _for_all(said: str | None, vary: str | None, lifetime: float, keyed: bool) -> bytes:  # noqa: FBT001 # what it is remembered by
     """Tell what a cache may do; what is left is told by this and Age together (RFC 9111, 4.2)."""
     if not is_storable(SourceFacts(cache_control=said, vary=vary)):
         return b"no-store"
     if not lifetime:
-        return b"no-cache"
+        return b"private, no-cache" if keyed else b"no-cache"
+    scope = b"private" if keyed else b"public"  # a cache in front knows nothing of our key
     strict = b", must-revalidate" if "must-revalidate" in parse_cache_control(said) else b""
-    return b"public, max-age=%d%s" % (lifetime, strict)
+    return b"%s, max-age=%d%s" % (scope, lifetime, strict)
 
 
 def _cache_status(preview: Preview, left: float) -> bytes:

@@ -19,6 +19,7 @@ from micropic.adapters.memory_cache import MemoryCache
 from micropic.adapters.sample_source import SampleSource
 from micropic.domain.errors import BadRequest
 from micropic.domain.freshness import Policy
+from micropic.domain.headers import IDENTITY, FieldRules
 from micropic.domain.model import Scheme, Size, Transform
 from micropic.domain.options import Defaults
 from micropic.domain.signing import sign
@@ -135,6 +136,7 @@ async def source(settings: Settings, stack: AsyncExitStack, metrics: Metrics, ro
         max_redirects=chosen.max_redirects,
         max_per_origin=chosen.max_per_origin,
         rules=SourceRules(chosen.allow_hosts, chosen.deny_hosts, frozenset(chosen.allow_ports)),
+        fields=field_rules(settings),
         nameservers=chosen.nameservers,
     )
     # An address among the hosts is denied under every name and in every form that leads to it.
@@ -206,7 +208,7 @@ async def serve_for_long(*listeners: Listener) -> None:
 
 
 def _proxy_options(settings: Settings) -> ProxyOptions:
-    fallback, forwarded = settings.proxy.fallback, settings.source.forward_headers
+    fallback = settings.proxy.fallback
     return ProxyOptions(
         grammar=grammar(settings),
         entrance=Entrance(
@@ -216,13 +218,24 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
             client_header=settings.proxy.client_header,
         ),
         limit=_limit(settings),
-        forward_headers=None if "all" in forwarded else frozenset(forwarded),
+        fields=field_rules(settings),
         timeout=settings.proxy.timeout,
         credential_hosts=settings.source.credential_hosts,
         fallback=parse_source(fallback.encode()) if fallback else None,
         fallback_status=200 if settings.proxy.fallback_status == "200" else None,
         reload_networks=settings.proxy.reload_networks,
         sharing=Sharing(settings.proxy.allow_origin, settings.proxy.resource_policy),
+    )
+
+
+def field_rules(settings: Settings) -> FieldRules:
+    """Return what is done with the client's header fields."""
+    source = settings.source
+    own = [name for name in source.identity_headers if name != "default"]
+    return FieldRules(
+        forward=frozenset(source.forward_headers),
+        hops=source.hop_headers,
+        identity=[*own, *IDENTITY] if "default" in source.identity_headers else own,
     )
 
 
