@@ -63,3 +63,29 @@ def test_a_part_of_a_picture_is_resampled() -> None:
     given = pixels.resample(part, Size(150, 100))
     assert np.array_equal(given, pixels.resample(part.copy(), Size(150, 100)))
     assert np.abs(given.astype(int) - by_pillow(part.copy(), Size(150, 100))).mean() < 2
+
+
+def _direct_blur(source: pixels.Pixels, sigma: float) -> pixels.Pixels:
+    image = pixels.to_vips(source)
+    if not pixels.has_alpha(source):
+        return pixels.from_vips(image.gaussblur(sigma))
+    return pixels.from_vips(image.premultiply().gaussblur(sigma).unpremultiply().cast("uchar"))
+
+
+@pytest.mark.parametrize("sigma", [32, 57.3, 100])
+@pytest.mark.parametrize("shape", [(401, 603, 3), (401, 603, 4), (7, 500, 3), (1, 1, 3)])
+@pytest.mark.parametrize("what", ["noise", "edge", "ramp"])
+def test_a_large_blur_of_a_small_copy_looks_like_a_direct_one(
+    sigma: float, shape: tuple[int, int, int], what: str
+) -> None:
+    source = np.full(shape, 255, np.uint8)
+    columns = np.arange(shape[1])[None, :, None]
+    source[:, :, :3] = {
+        "noise": np.random.default_rng(1).integers(0, 256, (*shape[:2], 3)),
+        "edge": np.where(columns > shape[1] // 3, 255, 0),
+        "ramp": columns % 256,
+    }[what]
+    blurred = pixels.blur(source, sigma)
+    difference = np.abs(blurred.astype(int) - _direct_blur(source, sigma))
+    assert difference.mean() < 1
+    assert difference.max() <= 4

