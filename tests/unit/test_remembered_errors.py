@@ -12,6 +12,7 @@ from micropic.domain.errors import (
     OriginRefused,
     OriginTimeout,
     Overloaded,
+    PreviewTooLarge,
     RenderCrashed,
     SourceTooLarge,
     TooComplex,
@@ -63,7 +64,7 @@ async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: l
     assert inner.calls == 2
 
 
-@pytest.mark.parametrize("error", [TooComplex("No."), TooMuchMemory("No.")])
+@pytest.mark.parametrize("error", [PreviewTooLarge("No."), TooComplex("No."), TooMuchMemory("No.")])
 async def test_what_depends_on_the_size_is_remembered_of_that_size_alone(
     error: MicropicError, now: list[float]
 ) -> None:
@@ -109,6 +110,17 @@ async def test_other_sources_are_not_blamed(now: list[float]) -> None:
             await previewer.preview(preview_request(f"/fill/30/20/h/{number}"))
     assert inner.calls == 10_003
     assert now == [1000.0]
+
+
+async def test_damage_that_a_large_preview_shows_is_remembered_of_that_alone() -> None:
+    inner = Failing(BrokenImage("No."))
+    previewer = RememberedErrors(10, inner)
+    for _ in range(2):
+        with pytest.raises(BrokenImage):
+            await previewer.preview(preview_request("/fill/1200/800/h/x"))
+    assert inner.calls == 1
+    inner.error = None
+    assert (await previewer.preview(preview_request())).body
 
 
 class Holding:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from micropic.domain.blame import lasts
 from micropic.domain.errors import (
     BrokenImage,
     MicropicError,
-    NotAnImage,
-    OriginRefused,
-    SourceTooLarge,
+    PreviewTooLarge,
     TooComplex,
-    TooManyPixels,
     TooMuchMemory,
     from_wire,
 )
@@ -20,11 +18,8 @@ from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.recent import Recent
 from micropic.ports import Previewer
 
-_LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
-"""What is wrong with a picture, whoever asks for it and in whichever size."""
-_OF_THE_PREVIEW = (TooComplex, TooMuchMemory)
-"""What another size of the same picture may do without; each has cost a render process."""
-_GONE = {404, 410}
+_OF_THE_PREVIEW = (BrokenImage, PreviewTooLarge, TooComplex, TooMuchMemory)
+"""What another preview of the same source may do without."""
 _MOST = 10_000
 """How many errors are remembered."""
 
@@ -52,14 +47,8 @@ class RememberedErrors:
         try:
             return await self._inner.preview(request)
         except MicropicError as error:
-            if _lasts(error):
+            if lasts(error, request.transform):
                 self._errors.add(source, error.to_wire(), time.monotonic())
             elif isinstance(error, _OF_THE_PREVIEW):
                 self._errors.add(request.key, error.to_wire(), time.monotonic())
             raise
-
-
-def _lasts(error: MicropicError) -> bool:
-    return isinstance(error, _LASTING) or (
-        isinstance(error, OriginRefused) and error.status in _GONE
-    )
