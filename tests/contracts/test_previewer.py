@@ -32,6 +32,7 @@ from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.local import Fetching, Local
+from micropic.pipeline.quarantine import Quarantine, Strikes
 from micropic.pipeline.traced import Untraced
 from micropic.ports import Previewer
 from micropic.services.intake import Bounds
@@ -53,7 +54,7 @@ async def local() -> AsyncIterator[Previewer]:
     guard = AddressGuard([ip_network("127.0.0.0/8")])
     slots = SlotOptions(limits=Limits(pixels=1_000_000))
     async with HttpSource(guard, options) as source, RenderSlots(2, slots) as renderer:
-        yield Local(Fetching(source, Policy()), renderer)
+        yield Local(Fetching(source, Policy()), Quarantine(Strikes(), 2.5, renderer))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["local", "amqp"])

@@ -93,6 +93,27 @@ async def test_a_picture_for_which_there_is_no_memory_is_told_so(
     assert (await render(slots, photo())).media_type == "image/jpeg"
 
 
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ("f=avif,q=100", (2400, 2400)),
+        ("f=webp,q=100", (5000, 5000)),
+        ("f=png", (8000, 8000)),
+        ("f=jpeg", (9000, 9000)),
+        ("f=jpeg,blur=100", (6000, 6000)),
+        ("f=jpeg,sharpen=10", (6000, 6000)),
+    ],
+)
+async def test_a_step_after_decoding_without_memory_ends_no_process(
+    slots: RenderSlots, options: str, size: tuple[int, int]
+) -> None:
+    (process,) = slots._alive
+    with pytest.raises(TooMuchMemory):
+        await render(slots, photo(), size, options)
+    assert (await render(slots, photo())).media_type == "image/jpeg"
+    assert slots._alive == {process}
+
+
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG"])
 async def test_a_small_picture_that_is_damaged_is_still_that(slots: RenderSlots, form: str) -> None:
     with pytest.raises(BrokenImage):

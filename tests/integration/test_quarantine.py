@@ -62,13 +62,15 @@ def test_a_picture_that_crashes_the_renderer_thrice_is_refused(
     shape: Shape, origin: Origin
 ) -> None:
     service = shape.start(RENDER_SLOTS="1", PROXY_TIMEOUT="20")
-    picture = Reply(photo(form="PNG"))
-    bad, good = origin.on("/bad", picture), origin.on("/good", picture)
+    bad = origin.on("/bad", Reply(photo(form="PNG")))
+    good = origin.on("/good", Reply(photo(form="PNG", seed=2)))
+    again = origin.on("/again", Reply(photo(form="PNG")))
     for width in (51, 52, 53):
         assert crash(service, f"/fill/{width}/40/{bad}").error == CRASHED
     before = renderers(service)
     assert service.get(f"/fill/54/40/{bad}").error == REFUSED
     assert service.get(f"/fill/54/40/{bad}", CREDENTIALS).error == REFUSED
+    assert service.get(f"/fill/54/40/{again}").error == REFUSED
     assert service.get(f"/fill/54/40/{good}").picture.size == (54, 40)
     assert renderers(service) == before
 

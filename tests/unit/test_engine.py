@@ -11,7 +11,7 @@ import pytest
 import pyvips
 from PIL import Image, ImageSequence
 
-from micropic.domain.errors import TooManyPixels, TooMuchWork
+from micropic.domain.errors import BrokenImage, PreviewTooLarge, TooManyPixels, TooMuchWork
 from micropic.domain.model import Format, Mode, Size
 from micropic.domain.options import Defaults, read, transform
 from micropic.imaging import engine
@@ -315,3 +315,45 @@ def test_a_format_that_costs_too_much_is_refused_once_it_is_known() -> None:
     transparent = encode(Image.new("RGBA", (640, 480), (255, 0, 0, 9)), "PNG")
     with pytest.raises(TooMuchWork):
         render(transparent, "f=jpeg+png", (1600, 1200), limits=bounded)
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "mode"),
+    [
+        ("f=avif", (61, 60), Mode.FILL),
+        ("f=avif", (90, 60), Mode.FIT),
+        ("f=avif,trim=9", (61, 60), Mode.FILL),
+        ("f=jpeg+avif", (61, 60), Mode.FILL),
+        ("f=webp", (16384, 1), Mode.FILL),
+    ],
+)
+def test_a_preview_that_its_format_may_not_have_is_refused(
+    options: str, size: tuple[int, int], mode: Mode
+) -> None:
+    with pytest.raises(PreviewTooLarge):
+        render(spot(), options, size, mode, Limits(avif_output_pixels=3600))
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [("f=avif", (60, 60)), ("f=avif+jpeg", (61, 60)), ("f=avif,explain=1", (61, 60))],
+)
+def test_a_preview_of_another_format_or_size_is_not(options: str, size: tuple[int, int]) -> None:
+    assert render(spot(), options, size, limits=Limits(avif_output_pixels=3600))
+
+
+def test_the_frames_of_an_animation_share_the_pixels_that_it_may_have() -> None:
+    body, limits = animation("GIF", 4), Limits(pixels=4 * 90 * 60)
+    assert render(body, "anim=webp", (90, 60), limits=limits).size == (90, 60)
+    assert render(body, "", (91, 60), limits=limits).size == (91, 60)
+    with pytest.raises(PreviewTooLarge):
+        render(body, "anim=webp", (91, 60), limits=limits)
+
+
+def test_it_is_told_when_an_image_is_decoded() -> None:
+    asked = transform(Mode.FILL, Size(30, 20), read(b""), Defaults())
+    seen: list[str] = []
+    with pytest.raises(BrokenImage):
+        engine.render(photo(form="PNG")[:-3000], asked, decoded=lambda: seen.append("damaged"))
+    engine.render(photo(form="PNG"), asked, decoded=lambda: seen.append("whole"))
+    assert seen == ["whole"]

@@ -51,6 +51,29 @@ def test_formats_are_chosen_by_option_and_accept(
 
 
 @pytest.mark.parametrize(
+    ("size", "options", "formats"),
+    [
+        (Size(4096, 2160), "f=auto", Formats(A, A)),
+        (Size(4096, 2161), "f=auto", Formats(W, W)),
+        (Size(4096, 4097), "f=auto", Formats(J, P)),
+        (Size(4096, 2161), "f=avif", Formats(A, A)),
+        (Size(4096, 4097), "f=webp", Formats(W, W)),
+        (Size(16384, 100), "", Formats(J, P)),
+        (Size(4096, 4097), "", Formats(J, P)),
+        (Size(16384, 100), "f=auto", Formats(A, A)),
+        (Size(16384, 1000), "f=auto", Formats(J, P)),
+        (Size(16384, 100), "anim=1", Formats(J, P, G)),
+    ],
+)
+def test_formats_chosen_by_accept_can_have_so_many_pixels(
+    size: Size, options: str, formats: Formats
+) -> None:
+    bounds = Defaults(max_side=16384, max_avif_pixels=4096 * 2160)
+    asked = transform(Mode.FILL, size, read(options.encode()), bounds, CHROME)
+    assert asked.formats == formats
+
+
+@pytest.mark.parametrize(
     ("options", "media_types"),
     [
         ("", {"image/png", "image/webp"}),

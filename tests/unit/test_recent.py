@@ -39,6 +39,13 @@ def test_those_are_forgotten_that_are_named() -> None:
     assert [recent.get(key, 100) for key in "abc"] == [None, 1, None]
 
 
+def test_values_are_found_by_their_keys() -> None:
+    recent: Recent[int] = Recent(10, 3)
+    for number, key in enumerate("abc"):
+        recent.add(key, number, 100)
+    assert recent.values_of(lambda key: key in "ac") == [0, 2]
+
+
 def test_what_is_forgotten_is_not_remembered() -> None:
     recent: Recent[int] = Recent(10, 2)
     recent.add("a", 1, 100)

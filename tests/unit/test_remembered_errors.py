@@ -13,6 +13,7 @@ from micropic.domain.errors import (
     OriginRefused,
     OriginTimeout,
     Overloaded,
+    PreviewTooLarge,
     RenderCrashed,
     SourceTooLarge,
     TooComplex,
@@ -66,7 +67,10 @@ async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: l
     assert inner.calls == 2
 
 
-@pytest.mark.parametrize("error", [TooComplex("No."), TooMuchMemory("No."), TooMuchWork("No.")])
+@pytest.mark.parametrize(
+    "error",
+    [PreviewTooLarge("No."), TooComplex("No."), TooMuchMemory("No."), TooMuchWork("No.")],
+)
 async def test_what_depends_on_the_size_is_remembered_of_that_size_alone(
     error: MicropicError, now: list[float]
 ) -> None:
@@ -147,6 +151,17 @@ async def test_a_refusal_that_varies_by_what_is_not_looked_at_is_not_remembered(
         with pytest.raises(OriginRefused):
             await previewer.preview(preview_request())
     assert inner.calls == calls
+
+
+async def test_damage_that_a_large_preview_shows_is_remembered_of_that_alone() -> None:
+    inner = Failing(BrokenImage("No."))
+    previewer = RememberedErrors(10, inner)
+    for _ in range(2):
+        with pytest.raises(BrokenImage):
+            await previewer.preview(preview_request("/fill/1200/800/h/x"))
+    assert inner.calls == 1
+    inner.error = None
+    assert (await previewer.preview(preview_request())).body
 
 
 class Holding:

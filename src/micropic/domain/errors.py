@@ -13,6 +13,7 @@ MicropicError
 ├── OriginTimeout         the origin did not answer in time
 ├── SourceTooLarge        more bytes than allowed
 ├── TooManyPixels         more pixels than allowed
+├── PreviewTooLarge       a preview with more pixels or bytes than allowed
 ├── NotAnImage            the bytes are not a picture, or of a kind that is not decoded
 ├── BrokenImage           a picture that is damaged or lacks data
 ├── RenderCrashed         the render process died
@@ -151,6 +152,12 @@ class TooManyPixels(MicropicError):
     code = "too_many_pixels"
 
 
+class PreviewTooLarge(MicropicError):
+    """The preview has more pixels or bytes than the settings or its format allow."""
+
+    code = "preview_too_large"
+
+
 class NotAnImage(MicropicError):
     """The bytes are not a picture, or one of a kind that is not decoded."""
 
@@ -164,9 +171,18 @@ class BrokenImage(MicropicError):
 
 
 class RenderCrashed(MicropicError):
-    """The render process died over this picture."""
+    """The render process died over this picture.
+
+    Whether it was still `decoding` is known only in the process that started it.
+    """
 
     code = "render_crashed"
+
+    def __init__(
+        self, detail: str, *, decoding: bool = False, retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.decoding = decoding
 
 
 class TooMuchMemory(MicropicError):
@@ -190,20 +206,27 @@ class TooComplex(MicropicError):
 class RenderTimeout(MicropicError):
     """The render took longer than `render.timeout`, or than the request had left.
 
-    Which `seconds` it had is known in the process that gave them, and not beyond.
+    Which `seconds` it had, and whether it was still `decoding` at their end, is known only in the
+    process that gave them.
     """
 
     code = "render_timeout"
 
     def __init__(
-        self, detail: str, seconds: float = 0.0, *, retry_after: int | None = None
+        self,
+        detail: str,
+        seconds: float = 0.0,
+        *,
+        decoding: bool = False,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.seconds = seconds
+        self.decoding = decoding
 
 
 class Quarantined(MicropicError):
-    """The picture has crashed or hung a render process three times of late."""
+    """The image, or this preview of it, has crashed or hung render processes three times."""
 
     code = "quarantined"
 

@@ -40,6 +40,12 @@ AUTO = "auto"
 _NO_DRAWINGS = (
     "Drawings by explain=1 are for the page at /, which proxy.playground has switched off."
 )
+WEBP_MAX_SIDE = 16383
+"""VP8 has 14 bits for each side of a frame (RFC 6386, section 9.1)."""
+_MOST_OF_WEBP = 2**24
+"""Pixels up to which WebP is chosen by Accept. 33 megapixels take most of the time that a render
+has, three times as long as a JPEG; transparent, they take more than the default memory."""
+
 _STILL = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
 _ANIMATED = (Format.WEBP, Format.GIF)
 _ORIENTATION = {"90": 6, "180": 3, "270": 8, "h": 2, "v": 4}
@@ -58,6 +64,8 @@ class Defaults:
     avif_quality: int = 65
     max_side: int = 8192
     max_pixels: float = math.inf
+    max_avif_pixels: float = math.inf
+    """Pixels up to which `f=auto` chooses AVIF."""
     faces: bool = True
     """`g=face` can be had."""
     explain: bool = True
@@ -140,7 +148,7 @@ def transform(
     wanted = _multiplied(size, values.get("dpr", 1.0), defaults)
     if fills:  # what `fit` answers is never larger than its source
         _check_pixels(wanted, defaults)
-    formats = _formats(values, accept)
+    formats = _formats(values, accept, wanted, defaults)
     return Transform(
         mode,
         wanted,
@@ -228,26 +236,33 @@ def _check_pixels(size: Size, bounds: Defaults) -> None:
         raise BadRequest(msg)
 
 
-def _formats(values: Values, accept: str) -> Formats:
+def _formats(values: Values, accept: str, size: Size, bounds: Defaults) -> Formats:
     chosen = values.get("f")
+    pixels, webp = size.width * size.height, _takes_webp(accept, size)
     if isinstance(chosen, Formats):
         opaque, transparent, _ = chosen
     elif chosen == AUTO:
-        modern = {known for known in (Format.AVIF, Format.WEBP) if accepting.takes(accept, known)}
+        modern = {Format.WEBP} if webp else set()
+        if accepting.takes(accept, Format.AVIF) and pixels <= bounds.max_avif_pixels:
+            modern.add(Format.AVIF)
         opaque = accepting.best(accept, frozenset({Format.JPEG, *modern}))
         transparent = accepting.best(accept, frozenset({Format.PNG, *modern}))
     else:
         opaque = Format.JPEG
-        transparent = Format.WEBP if accepting.takes(accept, Format.WEBP) else Format.PNG
+        transparent = Format.WEBP if webp else Format.PNG
     if "bg" in values:
         transparent = opaque  # nothing is left transparent
     animated = values.get("anim")
     if animated is True:
-        webp = accepting.takes(accept, Format.WEBP)
         if isinstance(chosen, Formats):
             webp = chosen.opaque is Format.WEBP
         animated = Format.WEBP if webp else Format.GIF
     return Formats(opaque, transparent, animated or None)
+
+
+def _takes_webp(accept: str, size: Size) -> bool:
+    fits = max(size) <= WEBP_MAX_SIDE and size.width * size.height <= _MOST_OF_WEBP
+    return fits and accepting.takes(accept, Format.WEBP)
 
 
 def _quality(values: Values, formats: Formats, defaults: Defaults) -> int:

@@ -38,6 +38,10 @@ class Recent(Generic[V]):
         _, until = next(iter(self._values.values()))
         return until <= now
 
+    def values_of(self, which: Callable[[str], bool]) -> list[V]:
+        """Return the values of the keys for which `which` is true, expired ones among them."""
+        return [value for key, (value, _) in self._values.items() if which(key)]
+
     def forget(self, key: str) -> None:
         """Forget what is remembered of `key`, if anything is."""
         self._values.pop(key, None)

@@ -8,8 +8,11 @@ import numpy as np
 import pyvips
 import simplejpeg
 
-from micropic.domain.model import Format
+from micropic.domain.errors import PreviewTooLarge
+from micropic.domain.model import Format, Size
+from micropic.domain.options import WEBP_MAX_SIDE
 from micropic.imaging.frames import Frames
+from micropic.imaging.kinds import Limits, no_memory
 from micropic.imaging.pixels import has_alpha, to_vips
 
 _WEBP_EFFORT = 2
@@ -18,9 +21,37 @@ _GIF_EFFORT = 4
 _PNG_COMPRESSION = 3
 
 
+def too_large(wanted: Format, size: Size, frames: int, limits: Limits) -> PreviewTooLarge | None:
+    """Return the error for a preview that its format cannot hold, or that is over the limits."""
+    pixels = size.width * size.height
+    if wanted is Format.WEBP and max(size) > WEBP_MAX_SIDE:
+        shown = f"a WebP has at most {WEBP_MAX_SIDE} pixels a side"
+    elif wanted is Format.AVIF and pixels > limits.avif_output_pixels:
+        shown = f"an AVIF may have {limits.avif_output_pixels} pixels"
+    elif frames > 1 and frames * pixels > limits.pixels:
+        shown = f"an animation may have {limits.pixels} pixels in all its {frames} frames"
+    else:
+        return None
+    return PreviewTooLarge(
+        f"The preview would have {size.width} x {size.height} pixels; {shown}. "
+        "Request a smaller size or another format."
+    )
+
+
 def encode(frames: Frames, wanted: Format, quality: int) -> bytes:
-    """Encode without metadata; `quality` from 1 to 100, on the format's own scale."""
-    return _ENCODERS[wanted](frames, quality)
+    """Encode without metadata; `quality` from 1 to 100, on the format's own scale.
+
+    Raises:
+        TooMuchMemory: the encoder took more than the process may have.
+
+    """
+    try:
+        return _ENCODERS[wanted](frames, quality)
+    except (pyvips.Error, ValueError) as error:
+        # The pixels are sound, and as many as the format may have: memory is what can be missing.
+        # No encoder says so in a way of its own (aom: "Failed to allocate frame buffer", libwebp:
+        # "picture memory error", simplejpeg: a ValueError).
+        raise no_memory() from error
 
 
 def _jpeg(frames: Frames, quality: int) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import pyvips
+
 from micropic.domain import cost, geometry
 from micropic.domain.model import (
     Anchor,
@@ -18,7 +20,7 @@ from micropic.domain.model import (
     Transform,
 )
 from micropic.imaging import drawing_time, jpeg, pixels, vips
-from micropic.imaging.encoders import encode
+from micropic.imaging.encoders import encode, too_large
 from micropic.imaging.explain import drawing
 from micropic.imaging.faces import find_faces, glimpse_faces, place_faces, place_smart
 from micropic.imaging.frames import Frames
@@ -54,24 +56,48 @@ def render(
     limits: Limits | None = None,
     *,
     smart_faces: bool = True,
+    decoded: Callable[[], None] = lambda: None,
 ) -> Encoded:
     """Render one preview; `smart_faces` lets `smart` look for faces, where the extra is installed.
 
+    `decoded` is called once the image is decoded, before anything else is done to it.
+
     Raises:
-        NotAnImage, BrokenImage, TooManyPixels, TooMuchMemory: by what is wrong with `data`.
-        TooMuchWork: it would cost more than the limits allow.
+        NotAnImage, BrokenImage, TooManyPixels: by what is wrong with `data`.
+        PreviewTooLarge, TooMuchMemory, TooMuchWork: by what the transform asks for.
 
     """
+    limits = limits or Limits()
     try:
-        return _render(data, transform, limits or Limits(), smart_faces=smart_faces)
+        prepared = prepare(data, transform, limits, decoded)
+        return _finish(prepared, transform, limits, smart_faces=smart_faces)
     except MemoryError as error:
         raise no_memory() from error
 
 
-def _render(
-    data: bytes | memoryview, transform: Transform, limits: Limits, *, smart_faces: bool
+def _finish(
+    prepared: Prepared, transform: Transform, limits: Limits, *, smart_faces: bool
 ) -> Encoded:
-    picture, frames, output = prepare(data, transform, limits)
+    """Do all that comes after decoding.
+
+    Raises:
+        PreviewTooLarge, TooMuchMemory, TooMuchWork: see `render`.
+
+    """
+    try:
+        return _render(prepared, transform, limits, smart_faces=smart_faces)
+    except pyvips.Error as error:  # the pixels are sound: memory is what can be missing
+        raise no_memory() from error
+
+
+def _render(
+    prepared: Prepared, transform: Transform, limits: Limits, *, smart_faces: bool
+) -> Encoded:
+    picture, frames, output = prepared
+    if not transform.explain and (
+        refused := too_large(_format(frames, transform), output, len(frames.pixels), limits)
+    ):
+        raise refused
     # Known only now: an image without transparency may take a costlier format.
     check_cost(
         cost.estimate(_facts(picture, limits), transform, _format(frames, transform)), limits
@@ -90,19 +116,28 @@ def _render(
     return Encoded(encode(frames, wanted, transform.quality), wanted.media_type, size)
 
 
-def prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:
+def prepare(
+    data: bytes | memoryview,
+    transform: Transform,
+    limits: Limits,
+    decoded: Callable[[], None] = lambda: None,
+) -> Prepared:
     """Decode, set upright and trim: all that comes before the cut is chosen."""
     seconds = limits.drawing_time if is_drawing(bytes(data[:SNIFFED])) else 0
     with drawing_time.bounded(seconds):
-        return _prepare(data, transform, limits)
+        return _prepare(data, transform, limits, decoded)
 
 
-def _prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> Prepared:
+def _prepare(
+    data: bytes | memoryview, transform: Transform, limits: Limits, decoded: Callable[[], None]
+) -> Prepared:
     data = unwrapped(data)
     picture = probe(data, limits)
     picture = replace(picture, orientation=geometry.turned(picture.orientation, transform.turn))
+    _check_formats(picture, transform, limits)
     check_cost(cost.estimate(_facts(picture, limits), transform), limits)
     frames = _decode(data, picture, transform, limits)
+    decoded()
     size = picture.size
     if transform.trim is not None:
         box = pixels.content_box(frames.first, transform.trim)
@@ -119,6 +154,22 @@ def _facts(picture: Picture, limits: Limits) -> cost.Source:
     pixels_each = max(1, picture.stored.width * picture.stored.height)
     frames = min(picture.frames, limits.frames, limits.pixels // pixels_each)
     return cost.Source(kind, picture.size, max(1, frames))
+
+
+def _check_formats(picture: Picture, transform: Transform, limits: Limits) -> None:
+    """Refuse, before a pixel is decoded, what is too large in each format that it may get."""
+    if transform.trim is not None or transform.explain:
+        return  # the size is not known yet, or bounded
+    frames = vips.frame_count(picture, limits) if transform.formats.animated else 1
+    size = geometry.output_size(
+        picture.size, transform.mode, transform.size, enlarge=transform.enlarge
+    )
+    opaque, transparent, animated = transform.formats
+    formats = {animated} if animated and frames > 1 else {opaque, transparent}
+    found = (too_large(wanted, size, frames, limits) for wanted in formats)
+    refused = [error for error in found if error]
+    if len(refused) == len(formats):
+        raise refused[0]
 
 
 def _decode(

@@ -41,6 +41,8 @@ class Limits:
     """In a picture, or in all frames of an animation together."""
     avif_pixels: int = 16_000_000
     """In an AVIF picture, which takes 50 bytes of memory a pixel (docs/engine.md)."""
+    avif_output_pixels: int = 8_847_360
+    """In an AVIF preview (4096 x 2160): its encoder takes up to 75 bytes of memory a pixel."""
     frames: int = 100
     """Of an animation; what comes after them is left out."""
     drawing_time: float = 0.0

@@ -14,7 +14,7 @@ process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview,
 The source lies in the memory file from its beginning; the preview takes its place there. End
 of file on the socket means that the process died. Some libraries end it when they get no memory:
 GLib, librsvg and OpenBLAS do; and `drawing_time` does over an SVG that takes too long. What was
-written before tells these from a crash.
+written before tells these from a crash. `phase` tells whether it was decoding still.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from micropic.domain.errors import (
     from_wire,
 )
 from micropic.domain.model import Transform
-from micropic.imaging import memory_file
+from micropic.imaging import memory_file, phase
 from micropic.imaging.drawing_time import LAST_WORDS
 from micropic.imaging.kinds import Limits, no_memory
 
@@ -79,10 +79,11 @@ Reply = tuple[str, bytes]
 class RenderProcess(asyncio.Protocol):
     """One render process, from its start to its end."""
 
-    def __init__(self, body: int, words: int) -> None:
+    def __init__(self, body: int, words: int, phase_file: int) -> None:
         loop = asyncio.get_running_loop()
         self._body = body
         self._words = words
+        self._phase = phase_file
         self._received = bytearray()
         self._used = 0
         self._ready: asyncio.Future[dict[str, list[str]]] = loop.create_future()
@@ -112,7 +113,8 @@ class RenderProcess(asyncio.Protocol):
         body = os.memfd_create("micropic-render", os.MFD_CLOEXEC)
         os.ftruncate(body, _KEPT_BODY)
         words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
-        process = cls(body, words)
+        phase_file = phase.create()
+        process = cls(body, words, phase_file)
         try:
             options = {
                 "max_memory": max_memory,
@@ -120,11 +122,11 @@ class RenderProcess(asyncio.Protocol):
                 "sandbox": sandbox,
                 "smart_faces": smart_faces,
             }
-            arguments = (theirs.fileno(), body, json.dumps(options))
+            arguments = (theirs.fileno(), body, phase_file, json.dumps(options))
             process._process = await asyncio.create_subprocess_exec(  # its own class
                 sys.executable,
                 *("-P", "-m", "micropic.imaging.worker", *map(str, arguments)),
-                pass_fds=(theirs.fileno(), body),
+                pass_fds=(theirs.fileno(), body, phase_file),
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=words,
@@ -134,6 +136,7 @@ class RenderProcess(asyncio.Protocol):
             ours.close()
             os.close(body)
             os.close(words)
+            os.close(phase_file)
             raise
         finally:
             theirs.close()
@@ -171,6 +174,7 @@ class RenderProcess(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._used = len(body)
         memory_file.write(self._body, body)
+        phase.begin(self._phase)
         request = {
             "transform": urls.build_transform(transform),
             "length": len(body),
@@ -230,7 +234,8 @@ class RenderProcess(asyncio.Protocol):
         self.kill()
         if not reply.done():
             msg = f"The picture could not be rendered within {max(seconds, 0):.1f} s."
-            reply.set_exception(RenderTimeout(msg, seconds))
+            decoding = phase.is_decoding(self._phase)
+            reply.set_exception(RenderTimeout(msg, seconds, decoding=decoding))
 
     def _preview(self, length: int) -> bytes:
         """Take the preview out at once: when the process has died the memory file is gone."""
@@ -250,21 +255,24 @@ class RenderProcess(asyncio.Protocol):
         words = os.pread(self._words, _SAID, max(0, written - _SAID))
         os.close(self._words)
         self.said = words.decode(errors="replace")
+        decoding = phase.is_decoding(self._phase)
+        os.close(self._phase)
         self.gone.set_result(None)
         for awaited in (self._ready, self._reply):
             if awaited and not awaited.done():
-                awaited.set_exception(_end(self.said))
+                awaited.set_exception(_end(self.said, decoding=decoding))
         if self._reply:
             self._timer.cancel()
 
 
-def _end(said: str) -> MicropicError:
-    """Give the error for the end of a process, by its last words."""
+def _end(said: str, *, decoding: bool = False) -> MicropicError:
+    """Give the error for the end of a process, by its last words, and by what it was at."""
     if LAST_WORDS in said:
         return TooComplex("Drawing the SVG takes more time than render.max_drawing_time allows.")
     if _OUT_OF_MEMORY.search(said):
         return no_memory()
-    return RenderCrashed("The renderer crashed over this picture, which may be damaged.")
+    msg = "The renderer crashed over this picture, which may be damaged."
+    return RenderCrashed(msg, decoding=decoding)
 
 
 def _environment() -> dict[str, str]:

@@ -87,8 +87,7 @@ def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: 
         TooMuchMemory: it took more than the process may have.
 
     """
-    stored = picture.stored
-    count = min(picture.frames, limits.frames, limits.pixels // (stored.width * stored.height))
+    count = frame_count(picture, limits)
     target = displayed(whole, picture.orientation)
     try:
         roll = load(
@@ -106,6 +105,12 @@ def decode_all(data: bytes | memoryview, picture: Picture, whole: Size, limits: 
     delays = tuple(roll.get("delay")[:count]) if roll.get_typeof("delay") else (100,) * count
     loop = roll.get("loop") if roll.get_typeof("loop") else 0
     return Frames(tuple(pixels), delays, loop)
+
+
+def frame_count(picture: Picture, limits: Limits) -> int:
+    """Return how many frames of an animation are decoded."""
+    stored = picture.stored
+    return min(picture.frames, limits.frames, limits.pixels // (stored.width * stored.height))
 
 
 def _frames(roll: pyvips.Image, count: int) -> Iterator[pyvips.Image]:

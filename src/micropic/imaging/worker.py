@@ -1,7 +1,7 @@
 """The render process: one picture at a time, from a file in memory, until its socket closes.
 
 Run by `render_process.py`, which describes the protocol, as
-`python -m micropic.imaging.worker CONTROL_FD BODY_FD OPTIONS`, the last as JSON.
+`python -m micropic.imaging.worker CONTROL_FD BODY_FD PHASE_FD OPTIONS`, the last as JSON.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from micropic.domain.errors import MicropicError
 from micropic.domain.model import Transform
 from micropic.imaging import engine, memory_file, sandbox, vips
 from micropic.imaging.kinds import Limits
+from micropic.imaging.phase import Phase
 
 _NICENESS = 3
 _Render = Callable[[bytes | memoryview, Transform], engine.Encoded]
@@ -72,8 +73,9 @@ def _stand_back() -> None:
 
 def main() -> None:
     """Take over the descriptors named on the command line."""
-    control, body = map(int, sys.argv[1:3])
-    options = json.loads(sys.argv[3])
+    control, body, phase = map(int, sys.argv[1:4])
+    options = json.loads(sys.argv[4])
+    progress = Phase(phase)
     _stand_back()
     sandbox.bound(options["max_memory"])
     vips.confine()
@@ -83,7 +85,12 @@ def main() -> None:
     serve(
         control,
         body,
-        partial(engine.render, limits=limits, smart_faces=options["smart_faces"]),
+        partial(
+            engine.render,
+            limits=limits,
+            smart_faces=options["smart_faces"],
+            decoded=progress.decoded,
+        ),
         held,
     )
 

@@ -15,7 +15,8 @@ from micropic.domain.model import (
     Provenance,
     strong_etag,
 )
-from micropic.ports import Previewer, Renderer, Source
+from micropic.pipeline.quarantine import Quarantine
+from micropic.ports import Previewer, Source
 
 _AS_IT_IS = "application/octet-stream"
 """The media type of a source that is kept as the preview of itself."""
@@ -28,7 +29,7 @@ class Local:
     preview is as fresh as the source that it was made of.
     """
 
-    def __init__(self, sources: Previewer, renderer: Renderer) -> None:
+    def __init__(self, sources: Previewer, renderer: Quarantine) -> None:
         self._sources = sources
         self._renderer = renderer
 
@@ -43,9 +44,7 @@ class Local:
         if not source.body:  # unchanged, to another one who has what was made of it
             source = await self._sources.preview(replace(asked, stale=None))
         fetched = time.monotonic()
-        rendered = await self._renderer.render(
-            source.body, request.transform, request.deadline, request.client
-        )
+        rendered = await self._renderer.render(source, request)
         return replace(
             source,
             body=rendered.body,

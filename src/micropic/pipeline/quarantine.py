@@ -1,95 +1,140 @@
-"""Do not let the same picture end one render process after the other."""
+"""Quarantine: stop rendering what crashes or hangs one render process after the other."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import structlog
 
 from micropic.domain import urls
+from micropic.domain.blame import incriminates_image
 from micropic.domain.errors import Quarantined, RenderCrashed, RenderTimeout
-from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.model import Preview, PreviewRequest, Rendered, Transform
 from micropic.domain.purge import Purge
 from micropic.domain.recent import Recent
-from micropic.ports import Previewer
+from micropic.ports import Renderer
 
 log = structlog.get_logger()
 
 _STRIKES = 3
 _SECONDS = 3600.0
 _MOST = 10_000
-"""How many sources are remembered."""
+"""How many images, and how many previews, are remembered."""
 
 
 class Strikes:
-    """How often a source has ended a render process of late; at the third time it is out.
+    """How often images and single previews of them have crashed or hung a render process.
 
-    A strike is forgotten after an hour without another, and each preview that succeeds takes one
-    away: a picture that many ask for is not out because of what befell the machine.
+    At the third strike an image, or a preview, is quarantined. Images are known by the SHA-256 of
+    their bodies: another URL of the same bytes is no new start, and other bytes are. A strike
+    expires after an hour without another, and each preview that succeeds takes one away: an image
+    that many request is not quarantined because of what befell the machine.
     """
 
     def __init__(self) -> None:
-        self._counts: Recent[int] = Recent(_SECONDS, _MOST)
+        self._counts: Recent[int] = Recent(_SECONDS, 2 * _MOST)
+        """By image, and by image and transform."""
+        self._images: Recent[str] = Recent(_SECONDS, _MOST)
+        """The image at each source that has had a strike or was refused, for purges."""
 
-    def out(self, source: str, now: float) -> bool:
-        """Tell whether a source is refused at `now`."""
-        return (self._counts.get(source, now) or 0) >= _STRIKES
+    def is_quarantined(self, image: str, transform: Transform, now: float) -> bool:
+        """Return True if the image, or this preview of it, is refused at `now`."""
+        counted = image, _preview(image, transform)
+        return any(self._count(key, now) >= _STRIKES for key in counted)
 
-    def add(self, source: str, now: float) -> bool:
-        """Count one strike more; tell whether the source is out by it."""
-        count = (self._counts.get(source, now) or 0) + 1
-        self._counts.add(source, count, now)
-        return count == _STRIKES
+    def add(self, image: str, transform: Transform, now: float, *, of_image: bool) -> bool:
+        """Count one more strike; return True if the image as a whole is quarantined by it."""
+        self._add(_preview(image, transform), now)
+        return of_image and self._add(image, now) == _STRIKES
 
-    def take_away(self, source: str, now: float) -> None:
-        """Count one strike less."""
-        count = self._counts.get(source, now)
-        if count is not None:
-            self._counts.forget(source)
+    def has_struck(self, image: str, transform: Transform, now: float) -> bool:
+        """Return True if this preview has a strike already."""
+        return self._count(_preview(image, transform), now) > 0
+
+    def take_away(self, image: str, transform: Transform, now: float) -> None:
+        """Count one strike less for the image and this preview of it."""
+        for key in (image, _preview(image, transform)):
+            count = self._count(key, now)
+            if count:
+                self._counts.forget(key)
             if count > 1:
-                self._counts.add(source, count - 1, now)
+                self._counts.add(key, count - 1, now)
+
+    def note_source(self, source: str, image: str, now: float) -> None:
+        """Remember which image a source (by its key) is, so that a purge of it can be obeyed."""
+        self._images.add(source, image, now)
 
     async def purge(self, what: Purge) -> int:
-        """Let sources in again that are to be asked for anew; they are no entries of a cache."""
-        self._counts.forget_those(what.concerns)
+        """Forget the strikes of the images at these sources; they are no entries of a cache."""
+        images = set(self._images.values_of(what.concerns))
+        self._counts.forget_those(lambda key: what.everything or key.partition("/")[0] in images)
+        self._images.forget_those(what.concerns)
         return 0
+
+    def _count(self, key: str, now: float) -> int:
+        return self._counts.get(key, now) or 0
+
+    def _add(self, key: str, now: float) -> int:
+        count = self._count(key, now) + 1
+        self._counts.add(key, count, now)
+        return count
 
 
 class Quarantine:
-    """Refuses a source for an hour that has crashed or hung a render process three times.
+    """Renders, but refuses for an hour what has crashed or hung a render process three times.
 
-    A render hangs if it had `patience` seconds, and they were not enough: what had less may have
-    come late to a busy machine. The strikes may be shared with others.
+    That is one preview of an image, or all of them if the image itself is to blame
+    (`domain/blame.py`). A render hangs if it had `patience` seconds, and they were not enough: what
+    had less may have come late to a busy machine. The strikes may be shared with others.
     """
 
-    def __init__(self, strikes: Strikes, patience: float, inner: Previewer) -> None:
+    def __init__(self, strikes: Strikes, patience: float, renderer: Renderer) -> None:
         self._strikes = strikes
         self._patience = patience
-        self._inner = inner
+        self._renderer = renderer
 
-    async def preview(self, request: PreviewRequest) -> Preview:
-        """Ask the next previewer, unless the source is refused.
+    async def render(self, source: Preview, request: PreviewRequest) -> Rendered:
+        """Render the requested preview of `source`.
 
         Raises:
-            Quarantined: it is.
+            Quarantined: the image or the preview is.
+            MicropicError: what the renderer raises.
 
         """
-        source = urls.source_key(request.source)
-        if self._strikes.out(source, time.monotonic()):
-            msg = "The renderer has crashed or hung over this picture too often; try in an hour."
+        transform, now = request.transform, time.monotonic()
+        # Only cache entries of older versions lack the hash.
+        image = source.source.sha256 or hashlib.sha256(source.body).hexdigest()
+        if self._strikes.is_quarantined(image, transform, now):
+            self._strikes.note_source(urls.source_key(request.source), image, now)
+            msg = "Rendering this image has crashed or hung too often; retry in an hour."
             raise Quarantined(msg)
         try:
-            preview = await self._inner.preview(request)
-        except RenderCrashed:
-            self._strike(source)
+            rendered = await self._renderer.render(
+                source.body, transform, request.deadline, request.client
+            )
+        except RenderCrashed as error:
+            self._strike(image, request, error)
             raise
         except RenderTimeout as error:
             if error.seconds >= self._patience:
-                self._strike(source)
+                self._strike(image, request, error)
             raise
-        self._strikes.take_away(source, time.monotonic())
-        return preview
+        self._strikes.take_away(image, transform, time.monotonic())
+        return rendered
 
-    def _strike(self, source: str) -> None:
-        if self._strikes.add(source, time.monotonic()):
+    def _strike(
+        self, image: str, request: PreviewRequest, error: RenderCrashed | RenderTimeout
+    ) -> None:
+        transform, now = request.transform, time.monotonic()
+        source = urls.source_key(request.source)
+        self._strikes.note_source(source, image, now)
+        # Decoding is the same for each transform; what comes after it may fail by one alone.
+        is_new = error.decoding or not self._strikes.has_struck(image, transform, now)
+        of_image = is_new and incriminates_image(error, transform)
+        if self._strikes.add(image, transform, now, of_image=of_image):
             log.warning("quarantined", source=urls.source_of(source), seconds=_SECONDS)
+
+
+def _preview(image: str, transform: Transform) -> str:
+    return f"{image}/{urls.build_transform(transform)}"

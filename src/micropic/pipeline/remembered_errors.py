@@ -6,15 +6,12 @@ import time
 from typing import Any
 
 from micropic.domain import headers, urls
+from micropic.domain.blame import lasts
 from micropic.domain.errors import (
-    GONE,
     BrokenImage,
     MicropicError,
-    NotAnImage,
-    OriginRefused,
-    SourceTooLarge,
+    PreviewTooLarge,
     TooComplex,
-    TooManyPixels,
     TooMuchMemory,
     TooMuchWork,
     from_wire,
@@ -23,10 +20,8 @@ from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.recent import Recent
 from micropic.ports import Previewer
 
-_LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
-"""What is wrong with a picture, whoever asks for it and in whichever size."""
-_OF_THE_PREVIEW = (TooComplex, TooMuchMemory, TooMuchWork)
-"""What another size of the same picture may do without."""
+_OF_THE_PREVIEW = (BrokenImage, PreviewTooLarge, TooComplex, TooMuchMemory, TooMuchWork)
+"""What another preview of the same source may do without."""
 _MOST = 10_000
 """How many errors are remembered."""
 
@@ -55,7 +50,7 @@ class RememberedErrors:
         try:
             return await self._inner.preview(request)
         except MicropicError as error:
-            if _lasts(error):
+            if lasts(error, request.transform):
                 self._errors.add(source, error.to_wire(), time.monotonic())
             elif isinstance(error, _OF_THE_PREVIEW):
                 self._errors.add(preview, error.to_wire(), time.monotonic())
@@ -71,11 +66,3 @@ def _keys(request: PreviewRequest) -> tuple[str, str]:
     source = urls.source_key(request.source, urls.fields_of(request.key))
     alike = headers.access_digest(request.headers)
     return f"{source}#{alike}", f"{request.key}#{alike}"
-
-
-def _lasts(error: MicropicError) -> bool:
-    return isinstance(error, _LASTING) or (
-        isinstance(error, OriginRefused)
-        and error.status in GONE
-        and error.varies_by <= headers.ACCESS - {"referer"}  # of which the host alone is
-    )

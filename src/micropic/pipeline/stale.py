@@ -15,6 +15,8 @@ from micropic.domain.errors import (
     OriginFailed,
     OriginTimeout,
     Overloaded,
+    Quarantined,
+    RenderCrashed,
     RenderTimeout,
 )
 from micropic.domain.freshness import Policy
@@ -24,10 +26,13 @@ from micropic.ports import Previewer
 
 log = structlog.get_logger()
 
-_ERRORS = (DeadlineExceeded, OriginFailed, OriginTimeout, Overloaded, RenderTimeout)
-"""What says nothing of the picture: 500, 502, 503, 504 and their kin (RFC 5861, section 4)."""
-_SOURCES = 10_000
-"""How many failing sources are remembered."""
+_OF_THE_PREVIEW = (Quarantined, RenderCrashed, RenderTimeout)
+"""What is about one preview of the source; others may well be rendered."""
+_ERRORS = (DeadlineExceeded, OriginFailed, OriginTimeout, Overloaded, *_OF_THE_PREVIEW)
+"""What says nothing of the stored preview: 500, 502, 503, 504 and their kin (RFC 5861, section 4),
+and what the renderer, not the origin, fails by."""
+_FAILING = 10_000
+"""How many failing sources and previews are remembered."""
 
 
 class StaleWhileRevalidate:
@@ -71,15 +76,16 @@ class StaleWhileRevalidate:
 
 
 class StaleIfError:
-    """Answers with what is stale where the origin, or the way to a new preview, fails.
+    """Answers with what is stale where the origin, the renderer, or the way to them, fails.
 
-    For `pause` seconds after that the source is not tried again by who has something stale.
+    For `pause` seconds after that the source is not tried again by who has something stale; after
+    a failed render only this preview of it.
     """
 
     def __init__(self, policy: Policy, pause: float, inner: Previewer) -> None:
         self._policy = policy
         self._inner = inner
-        self._failing: Recent[str] = Recent(pause, _SOURCES)
+        self._failing: Recent[str] = Recent(pause, _FAILING)
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Ask the next previewer; if that fails, answer with the stale preview that came along."""
@@ -90,12 +96,15 @@ class StaleIfError:
         if not _is_within(stale, window):
             return await self._inner.preview(request)
         source = urls.source_key(request.source, urls.fields_of(request.key))
-        if not self._failing.get(source, time.monotonic()) or request.reload:
+        now = time.monotonic()
+        failing = self._failing.get(source, now) or self._failing.get(request.key, now)
+        if not failing or request.reload:
             try:
                 return await self._inner.preview(request)
             except _ERRORS as error:
                 log.warning("stale_if_error", code=error.code, **_named(request))
-                self._failing.add(source, error.code, time.monotonic())
+                failed = request.key if isinstance(error, _OF_THE_PREVIEW) else source
+                self._failing.add(failed, error.code, time.monotonic())
         return _used(stale, CacheResult.STALE, "stale-if-error")
 
 

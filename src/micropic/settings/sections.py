@@ -161,6 +161,11 @@ class RenderSettings(_Section):
     max_avif_pixels: kinds.AtLeastOne = Field(
         16_000_000, description="largest AVIF picture, which takes the most memory"
     )
+    max_avif_output_pixels: kinds.AtLeastOne = Field(
+        8_847_360,
+        description="maximum pixels of an AVIF preview; f=avif beyond it is a 413, f=auto takes "
+        "WebP or JPEG",
+    )
     max_frames: kinds.AtLeastOne = Field(
         100, description="frames that are kept of an animation; what comes after is left out"
     )

@@ -39,7 +39,7 @@ from micropic.pipeline.caching import Keeping, Lookup
 from micropic.pipeline.only_if_cached import OnlyIfCached
 from micropic.pipeline.quarantine import Quarantine, Strikes
 from micropic.pipeline.stale import StaleIfError, StaleWhileRevalidate
-from micropic.ports import Cache, Previewer, Purgeable, Source
+from micropic.ports import Cache, Previewer, Purgeable, Renderer, Source
 from micropic.services.health import Health, health_routes, watch_routes
 from micropic.services.metrics import Metrics
 from micropic.services.proxy import ProxyApp, ProxyOptions
@@ -84,6 +84,7 @@ def renderer(
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,
+                avif_output_pixels=render.max_avif_output_pixels,
                 frames=render.max_frames,
                 drawing_time=render.max_drawing_time,
                 cost=render.max_cost,
@@ -93,8 +94,8 @@ def renderer(
     )
 
 
-def quarantine(settings: Settings, strikes: Strikes, inner: Previewer) -> Quarantine:
-    """Refuse what ends one render process after the other."""
+def quarantine(settings: Settings, strikes: Strikes, inner: Renderer) -> Quarantine:
+    """Stop rendering what crashes or hangs one render process after the other."""
     # Part of a request's time goes to its source: a render that hangs has rarely had it all.
     patience = min(settings.render.timeout, settings.proxy.timeout) / 2
     return Quarantine(strikes, patience, inner)
@@ -265,6 +266,7 @@ def grammar(settings: Settings) -> Grammar:
             avif_quality=settings.previewer.avif_quality,
             max_side=settings.proxy.max_side,
             max_pixels=settings.proxy.max_pixels,
+            max_avif_pixels=settings.render.max_avif_output_pixels,
             faces=extras.has_faces(),
             explain=settings.proxy.playground,
         ),

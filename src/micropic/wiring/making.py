@@ -31,9 +31,9 @@ class Maker:
 
     def making(self, sources: Previewer) -> Previewer:
         """Make previews of what `sources` give; all that do so share processes and strikes."""
-        local = Local(RenderAdmission(self.renderer.line, sources), self.renderer)
-        made = common.quarantine(self.settings, self.strikes, local)
-        return traced(self.tracer, "make", self.previews.counted(made))
+        renderer = common.quarantine(self.settings, self.strikes, self.renderer)
+        local = Local(RenderAdmission(self.renderer.line, sources), renderer)
+        return traced(self.tracer, "make", self.previews.counted(local))
 
 
 def room_for_sources(settings: Settings) -> Room:
