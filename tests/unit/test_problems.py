@@ -22,6 +22,7 @@ _STATUS = {
     "origin_timeout": 504,
     "source_too_large": 413,
     "too_many_pixels": 413,
+    "preview_too_large": 413,
     "not_an_image": 415,
     "broken_image": 422,
     "render_crashed": 422,

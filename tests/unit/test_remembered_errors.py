@@ -12,6 +12,7 @@ from micropic.domain.errors import (
     OriginRefused,
     OriginTimeout,
     Overloaded,
+    PreviewTooLarge,
     RenderCrashed,
     SourceTooLarge,
     TooComplex,
@@ -63,7 +64,7 @@ async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: l
     assert inner.calls == 2
 
 
-@pytest.mark.parametrize("error", [TooComplex("No."), TooMuchMemory("No.")])
+@pytest.mark.parametrize("error", [PreviewTooLarge("No."), TooComplex("No."), TooMuchMemory("No.")])
 async def test_what_depends_on_the_size_is_remembered_of_that_size_alone(
     error: MicropicError, now: list[float]
 ) -> None:

@@ -13,6 +13,7 @@ MicropicError
 ├── OriginTimeout         the origin did not answer in time
 ├── SourceTooLarge        more bytes than allowed
 ├── TooManyPixels         more pixels than allowed
+├── PreviewTooLarge       a preview with more pixels or bytes than allowed
 ├── NotAnImage            the bytes are not a picture, or of a kind that is not decoded
 ├── BrokenImage           a picture that is damaged or lacks data
 ├── RenderCrashed         the render process died
@@ -138,6 +139,12 @@ class TooManyPixels(MicropicError):
     """The picture's header claims more pixels than `render.max_pixels`."""
 
     code = "too_many_pixels"
+
+
+class PreviewTooLarge(MicropicError):
+    """The preview has more pixels or bytes than the settings or its format allow."""
+
+    code = "preview_too_large"
 
 
 class NotAnImage(MicropicError):

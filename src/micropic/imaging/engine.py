@@ -22,7 +22,7 @@ from micropic.imaging.encoders import encode
 from micropic.imaging.explain import drawing
 from micropic.imaging.faces import find_faces, glimpse_faces, place_faces, place_smart
 from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import SNIFFED, Kind, Limits, is_drawing, no_memory
+from micropic.imaging.kinds import SNIFFED, Kind, Limits, is_drawing, no_memory, preview_too_large
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.probe import Picture, probe, unwrapped
 from micropic.imaging.saliency import place_salient
@@ -61,12 +61,20 @@ def render(
 
     Raises:
         NotAnImage, BrokenImage, TooManyPixels, TooMuchMemory: by what is wrong with `data`.
+        PreviewTooLarge: the preview has too many bytes.
 
     """
+    limits = limits or Limits()
     try:
-        return _render(data, transform, limits or Limits(), smart_faces=smart_faces)
+        return _within(limits, _render(data, transform, limits, smart_faces=smart_faces))
     except MemoryError as error:
         raise no_memory() from error
+
+
+def _within(limits: Limits, encoded: Encoded) -> Encoded:
+    if len(encoded.body) > limits.preview_bytes:
+        raise preview_too_large(limits.preview_bytes)
+    return encoded
 
 
 def _render(

@@ -10,6 +10,7 @@ from micropic.domain.errors import (
     MicropicError,
     NotAnImage,
     OriginRefused,
+    PreviewTooLarge,
     SourceTooLarge,
     TooComplex,
     TooManyPixels,
@@ -22,8 +23,8 @@ from micropic.ports import Previewer
 
 _LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
 """What is wrong with a picture, whoever asks for it and in whichever size."""
-_OF_THE_PREVIEW = (TooComplex, TooMuchMemory)
-"""What another size of the same picture may do without; each has cost a render process."""
+_OF_THE_PREVIEW = (PreviewTooLarge, TooComplex, TooMuchMemory)
+"""What another size of the same image may do without; each has cost a render."""
 _GONE = {404, 410}
 _MOST = 10_000
 """How many errors are remembered."""

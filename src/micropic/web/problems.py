@@ -25,6 +25,7 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.OriginTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.SourceTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.TooManyPixels: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.PreviewTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.BrokenImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RenderCrashed: HTTPStatus.UNPROCESSABLE_ENTITY,
