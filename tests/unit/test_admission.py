@@ -64,7 +64,7 @@ async def test_sources_wait_for_their_turn_and_who_leaves_takes_none() -> None:
 
 async def test_one_origin_does_not_take_all_fetches_and_holds_up_no_other() -> None:
     inner, fetches = Inner(), Line(4, MOST)
-    stack = FetchAdmission(fetches, Line(9, MOST), inner)
+    stack = FetchAdmission(fetches, RenderLine(9, MOST), inner)
     _, other, *_ = parse_path(b"/fill/30/20/b.example/x", b"", DEFAULT)
     hanging = [asyncio.create_task(stack.preview(asked())) for _ in range(6)]
     await turns(lambda: fetches.apart == 3)
@@ -82,7 +82,7 @@ async def test_one_origin_does_not_take_all_fetches_and_holds_up_no_other() -> N
 
 async def test_who_would_wait_too_long_for_its_origin_is_refused_and_counted() -> None:
     inner, fetches = Inner(), Line(4, 0.0)
-    stack = FetchAdmission(fetches, Line(99, MOST), inner)
+    stack = FetchAdmission(fetches, RenderLine(99, MOST), inner)
     tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(9)]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     assert fetches.door.refused > 0

@@ -115,3 +115,9 @@ def test_any_range_at_all_lies_inside(value: bytes, digits: bytes, length: int) 
         except NotSatisfiableError:
             continue
         assert part is None or 0 <= part.first <= part.last < length
+
+
+@pytest.mark.parametrize("comment", ["\u20ac", "\udce9", "\x01", "\x7f"])
+def test_a_date_that_cannot_stand_in_a_header_is_none(comment: str) -> None:
+    assert http_date(f"{DATE} ()") == f"{DATE} ()"
+    assert http_date(f"{DATE} ({comment})") is None

@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micropic.adapters.entry import CorruptEntryError, pack, unpack
+from micropic.adapters.entry import (
+    LARGE,
+    CorruptEntryError,
+    head_of,
+    pack,
+    packed_size,
+    unpack,
+    unpack_head,
+)
 from micropic.domain import urls
 from micropic.domain.freshness import lifetime
-from micropic.domain.model import CacheResult, Preview, Provenance, SourceFacts
+from micropic.domain.model import PIECE, CacheResult, Preview, Provenance, SourceFacts
 
 KEY = "/fill/3/2/g=smart,q=80/http://h/x"
 FACTS = SourceFacts(etag='"é"', cache_control="max-age=60", expires="", sha256="00ff")
@@ -92,3 +100,50 @@ def test_a_changed_byte_anywhere_but_in_the_reserve_is_noticed(place: int) -> No
 def test_any_other_bytes_are_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptEntryError):
         unpack(data)
+
+
+BIG = replace(PREVIEW, body=bytes(range(256)) * (LARGE // 256) + b"end")
+BIG_HEAD, BIG_BODY = pack(KEY, BIG)
+
+
+@pytest.mark.parametrize("preview", [PREVIEW, BIG])
+def test_the_size_is_known_before_an_entry_is_packed(preview: Preview) -> None:
+    assert packed_size(KEY, preview) == sum(map(len, pack(KEY, preview)))
+
+
+def test_a_large_entry_is_read_like_any_other_too() -> None:
+    assert unpack(BIG_HEAD + BIG_BODY) == (KEY, BIG)
+    with pytest.raises(CorruptEntryError):
+        unpack(BIG_HEAD + BIG_BODY[:-1] + b"?")
+
+
+def test_the_header_of_a_large_entry_is_read_and_checked_without_the_body() -> None:
+    assert head_of(BIG_HEAD[:52]) == (len(BIG_HEAD), len(BIG_BODY))
+    key, preview, blocks = unpack_head(BIG_HEAD)
+    assert (key, preview, blocks.length) == (KEY, replace(BIG, body=b""), len(BIG_BODY))
+
+
+@pytest.mark.parametrize("place", [*range(6), *range(8, 12), *range(20, 60), len(BIG_HEAD) - 1])
+def test_a_changed_byte_in_the_header_of_a_large_entry_is_noticed(place: int) -> None:
+    """All but the length of the body (12 to 19), which is checked against the file's."""
+    damaged = bytearray(BIG_HEAD)
+    damaged[place] ^= 1
+    with pytest.raises(CorruptEntryError):
+        unpack_head(bytes(damaged))
+
+
+def test_an_entry_without_checksums_of_blocks_is_no_large_one() -> None:
+    with pytest.raises(CorruptEntryError):
+        unpack_head(pack(KEY, PREVIEW)[0])
+
+
+def test_blocks_are_checked_each_by_itself() -> None:
+    _, _, blocks = unpack_head(BIG_HEAD)
+    damaged = bytearray(BIG_BODY)
+    damaged[2 * PIECE] ^= 1
+    view = memoryview(damaged)
+    blocks.check(0, view[: 2 * PIECE])
+    blocks.check(3 * PIECE, view[3 * PIECE :])
+    for first, last in ((0, 3), (2, 3)):
+        with pytest.raises(CorruptEntryError):
+            blocks.check(first * PIECE, view[first * PIECE : last * PIECE])

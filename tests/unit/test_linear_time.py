@@ -69,11 +69,11 @@ READERS: dict[str, tuple[Callable[[str, int], Any], list[str], int]] = {
         lambda piece, size: accept.best(fresh(piece, size), frozenset(Format)), _LISTS, 2000,
     ),
     "Connection": (
-        lambda piece, size: headers.forwardable([(b"connection", fresh(piece, size).encode())]),
+        lambda piece, size: headers.client_fields([(b"connection", fresh(piece, size).encode())]),
         _LISTS, 16384,
     ),
     "CDN-Loop": (
-        lambda piece, size: headers.forwardable([(b"cdn-loop", fresh(piece, size).encode())]),
+        lambda piece, size: headers.client_fields([(b"cdn-loop", fresh(piece, size).encode())]),
         _LISTS, 16384,
     ),
     "Cache-Control": (
@@ -145,7 +145,7 @@ def test_addresses_that_nobody_vouches_for_are_not_read(name: str, piece: str) -
 @pytest.mark.parametrize("piece", _LISTS)
 def test_no_more_of_connection_is_read_than_means_anything(piece: str) -> None:
     field = (b"connection", fresh(piece, 30_000).encode())
-    assert calls(lambda: headers.forwardable([field])) < 5000
+    assert calls(lambda: headers.client_fields([field])) < 5000
 
 
 def test_a_condition_that_is_too_long_is_none() -> None:

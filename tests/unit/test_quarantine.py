@@ -30,7 +30,9 @@ class Scripted:
     def __init__(self, *outcomes: MicropicError | None) -> None:
         self.outcomes = list(outcomes)
 
-    async def render(self, body: bytes | bytearray, _: Transform, __: float) -> Rendered:
+    async def render(
+        self, body: bytes | bytearray, _: Transform, __: float, ___: str = ""
+    ) -> Rendered:
         outcome = self.outcomes.pop(0)
         if outcome:
             raise outcome

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from micropic.domain.errors import Overloaded
-from micropic.domain.waiting import Backlog, Door, Line, Room
+from micropic.domain.waiting import Backlog, Door, Line, ResponseRoom, Room
 
 MOST, SHORT, SHORT_AFAR = 2.5, 0.1, 0.25
 EACH = 0.01
@@ -317,3 +317,34 @@ def test_room_is_taken_and_given_back_as_a_whole() -> None:
     assert room.held == 0
     with room.share() as take:
         take(10)
+
+
+def test_responses_beyond_the_budget_are_rejected_until_some_are_sent() -> None:
+    room = ResponseRoom(100)
+    token = room.hold(90, 0.0, lambda: None)
+    room.check(10, 1.0)
+    with pytest.raises(Overloaded) as refused:
+        room.check(11, 1.0)
+    assert refused.value.retry_after
+    assert (room.held, room.refused, room.dropped) == (90, 1, 0)
+    room.release(token)
+    room.release(token)
+    assert room.held == 0
+    room.check(100, 1.0)
+
+
+def test_clients_that_hold_the_budget_for_too_long_are_dropped_when_others_need_it() -> None:
+    room = ResponseRoom(100, patience=10.0)
+    dropped: list[str] = []
+    tokens = {
+        name: room.hold(50, since, lambda name=name: dropped.append(name))  # type: ignore[misc]
+        for name, since in {"old": 0.0, "new": 5.0}.items()
+    }
+    room.check(0, 100.0)
+    assert not dropped, "nobody else needs it"
+    with pytest.raises(Overloaded):
+        room.check(1, 10.5)
+    assert dropped == ["old"]
+    assert room.dropped == 1
+    room.release(tokens["old"])
+    room.check(50, 10.5)

@@ -25,18 +25,32 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
 from micropic.adapters import cache_directory, entry
 from micropic.adapters.cache_directory import CacheDirectory, CacheDirectoryInUseError
 from micropic.adapters.cached_read import read_cached
-from micropic.adapters.entry import HEAD, VERSION, CorruptEntryError, key_of, pack, unpack
+from micropic.adapters.entry import (
+    HEAD,
+    LARGE,
+    VERSION,
+    Blocks,
+    CorruptEntryError,
+    head_of,
+    key_of,
+    pack,
+    unpack,
+    unpack_head,
+)
+from micropic.adapters.file_body import FileBody, OpenFile
 from micropic.adapters.file_threads import FileThreads
 from micropic.domain.lru import LruIndex
-from micropic.domain.model import Preview
+from micropic.domain.model import BodyLostError, Preview
 from micropic.domain.purge import Purge
 from micropic.domain.s3fifo import S3FifoIndex
 from micropic.domain.usage import Usage
@@ -45,6 +59,8 @@ log = structlog.get_logger()
 
 _BLOCK = 4096
 _READERS = 4
+_LARGE_READERS = 2
+"""Threads for large bodies, apart from the others: what is small does not wait for them."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SHARE_AT_ONCE = 100
 """On a full disk a hundredth of all goes at once, so that not every write has to fail first."""
@@ -65,10 +81,22 @@ Policy = type[LruIndex[bytes]] | type[S3FifoIndex[bytes]]
 """What goes first when there is no room."""
 
 
+class _LargeEntry(NamedTuple):
+    """An entry whose body is still in its file."""
+
+    key: str
+    preview: Preview
+    file: OpenFile
+    start: int
+    blocks: Blocks
+
+
 class DiskCache:
     """Keeps previews as files; `max_bytes` bounds what they take up on disk.
 
     In a directory that has files of others it is in a subdirectory (`CacheDirectory`).
+    With `leave_large` a body over 1 MiB is not read by `get` but left in its file
+    (`Preview.stored`).
 
     Raises:
         CacheDirectoryInUseError: another process owns the directory.
@@ -82,7 +110,10 @@ class DiskCache:
         max_bytes: int,
         max_entries: int | None = None,
         policy: Policy = LruIndex[bytes],
+        *,
+        leave_large: bool = False,
     ) -> None:
+        self._leave_large = leave_large
         self._names = cache_directory.temporary_names()
         self._puts: set[asyncio.Task[None]] = set()
         self._unwritten = 0
@@ -101,6 +132,7 @@ class DiskCache:
         self._marking: asyncio.TimerHandle | None = None
         self._recover()
         self._readers = FileThreads(_READERS)
+        self._large_readers = FileThreads(_LARGE_READERS)
         self._writer = FileThreads(1)
 
     @property
@@ -138,12 +170,18 @@ class DiskCache:
             return None
         try:
             data = read_cached(self._path(name))
-            if data is None:
-                data = await self._readers.run(self._read, name)
-            stored_key, preview = unpack(data)
+            if data is not None:
+                stored_key, preview = unpack(data)
+            else:
+                read = await self._readers.run(self._read, name)
+                if isinstance(read, _LargeEntry):
+                    read = read.key, await self._large(name, read)
+                stored_key, preview = read
         except CorruptEntryError:
-            log.warning("cache_entry_corrupt", file=str(self._path(name)))
+            self._warn_of_damage(name)
             await self._drop(name)
+            return None
+        except BodyLostError:
             return None
         except FileNotFoundError:
             if not self._writing[name]:
@@ -155,6 +193,22 @@ class DiskCache:
         self._hits += 1
         self._mark_soon(name)
         return preview if stored_key == key else None
+
+    async def _large(self, name: bytes, read: _LargeEntry) -> Preview:
+        lost = partial(self._lost, name, read.file.inode)
+        body = FileBody(read.file, read.start, read.blocks, self._large_readers, lost)
+        preview = replace(read.preview, stored=body)
+        return preview if self._leave_large else await preview.whole()
+
+    def _warn_of_damage(self, name: bytes) -> None:
+        log.warning("cache_entry_corrupt", file=str(self._path(name)))
+
+    def _lost(self, name: bytes, inode: int) -> None:
+        """Drop an entry whose body turned out to be damaged, unless it was replaced meanwhile."""
+        self._warn_of_damage(name)
+        with contextlib.suppress(OSError):
+            if os.stat(self._path(name)).st_ino == inode and self._index.remove(name):  # noqa: PTH116 # a str
+                self._writer.run(self._unlink, [name])
 
     async def put(self, key: str, preview: Preview) -> None:
         """Keep a preview, in the place of an older one, unless too much waits to be written.
@@ -185,8 +239,7 @@ class DiskCache:
             log.warning("cache_disk_too_slow", waiting_bytes=self._unwritten)
 
     async def _put(self, key: str, preview: Preview) -> None:
-        head, body = pack(key, preview)
-        size = _on_disk(len(head) + len(body))
+        size = _on_disk(entry.packed_size(key, preview))
         name = entry.name(key)
         if not self._index.fits(size):
             await self._drop(name)  # what lay there before is out of date
@@ -197,10 +250,10 @@ class DiskCache:
         self._writing[name] += 1
         try:
             try:
-                await self._writer.run(self._replace, evicted, name, head, body)
+                await self._writer.run(self._replace, evicted, name, key, preview)
             except OSError as error:
                 room = self._mend(error, size)
-                await self._writer.run(self._replace, room, name, head, body)
+                await self._writer.run(self._replace, room, name, key, preview)
         except (OSError, CacheDirectoryInUseError) as error:
             log.warning("cache_write_failed", error=str(error))
             self._index.remove(name)
@@ -236,6 +289,7 @@ class DiskCache:
         if self._marking:
             self._marking.cancel()
         self._readers.close()
+        self._large_readers.close()
         self._writer.close()
         self._mark(self._used)
         self._directory.close()
@@ -292,8 +346,7 @@ class DiskCache:
     def _key(self, name: bytes) -> str:
         """Give an entry's key; empty: it cannot be read."""
         try:
-            with open(self._path(name), "rb", buffering=0) as file:  # noqa: PTH123 # see below
-                return key_of(file.read(HEAD))
+            return key_of(_read_head(OpenFile(self._path(name))))
         except (OSError, CorruptEntryError):
             return ""
 
@@ -301,9 +354,24 @@ class DiskCache:
         digits = name.hex()
         return f"{self._root}/{digits[:2]}/{digits}"
 
-    def _read(self, name: bytes) -> bytes:
-        with open(self._path(name), "rb", buffering=0) as file:  # noqa: PTH123 # half the time of Path
-            return file.read()
+    def _read(self, name: bytes) -> tuple[str, Preview] | _LargeEntry:
+        """Read and check an entry, or all but the body of a large one.
+
+        Raises:
+            CorruptEntryError: it is damaged.
+            OSError: it cannot be read.
+
+        """
+        file = OpenFile(self._path(name))
+        data = _read_head(file)
+        start, length = head_of(data)
+        size = file.size
+        if size != start + length:
+            raise CorruptEntryError
+        if length <= LARGE:
+            return unpack(data + file.read(size - len(data), len(data)))
+        key, preview, blocks = unpack_head(data[:start])
+        return _LargeEntry(key, preview, file, start, blocks)
 
     def _mark(self, used: Mapping[bytes, int]) -> None:
         """Set when entries were last used, in ns of the Unix epoch."""
@@ -311,10 +379,10 @@ class DiskCache:
             with contextlib.suppress(OSError):  # evicted by now, or all is read-only
                 os.utime(self._path(name), ns=(now, now), follow_symlinks=False)
 
-    def _replace(self, evicted: Iterable[bytes], name: bytes, *pieces: bytes) -> None:
+    def _replace(self, evicted: Iterable[bytes], name: bytes, key: str, preview: Preview) -> None:
         """Make room, then write: at no time is there more on disk than one entry too much."""
         self._unlink(evicted)
-        self._write(name, *pieces)
+        self._write(name, *pack(key, preview))  # here: to hash it takes long if it is large
 
     def _write(self, name: bytes, *pieces: bytes) -> None:
         temporary = f"{self._tmp}/{next(self._names)}"
@@ -343,6 +411,19 @@ class DiskCache:
 def _on_disk(size: int) -> int:
     """Round up to the blocks that a file of `size` bytes takes up."""
     return -(-size // _BLOCK) * _BLOCK
+
+
+def _read_head(file: OpenFile) -> bytes:
+    """Read at least what comes before the body.
+
+    Raises:
+        CorruptEntryError: there is no entry of this version.
+        OSError: it cannot be read.
+
+    """
+    data = file.read(min(HEAD, file.size), 0)
+    missing = head_of(data).size - len(data)
+    return data + file.read(missing, len(data)) if missing > 0 else data
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -33,6 +33,13 @@ class FileThreads:
         self._waiting.append((future, function, args))
         return future
 
+    def run_alone(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Run `function`, which takes long, so that no other has to wait for its batch."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._pool.submit(_work, loop, [(future, function, args)])
+        return future
+
     def close(self) -> None:
         """Wait for what is running, and end the threads."""
         self._pool.shutdown()

@@ -26,7 +26,7 @@ from micropic.adapters.wire.messages import (
     purge_to_message,
 )
 from micropic.domain.errors import MicropicError, Overloaded
-from micropic.domain.model import FROM_CACHE, Lease, Preview
+from micropic.domain.model import FROM_CACHE, BodyLostError, Lease, Preview
 from micropic.domain.purge import Purge
 from micropic.v1 import cache_pb2, cache_pb2_grpc
 
@@ -68,14 +68,21 @@ class GrpcCache(Watched):
 
     A fault costs no more than that, or ten times as much where a lease is asked for: a `get`
     misses, and there is no lease. After some in a row the cache is left alone but for a try now
-    and then. What `carrier` gives goes along as metadata of each call. To be made on the event
-    loop.
+    and then. What `carrier` gives goes along as metadata of each call. With `leave_large` a large
+    body is left in the shared cache (`Preview.stored`). To be made on the event loop.
     """
 
     def __init__(
-        self, host: str, port: int, timeout: float, carrier: Callable[[], dict[str, str]] = dict
+        self,
+        host: str,
+        port: int,
+        timeout: float,
+        carrier: Callable[[], dict[str, str]] = dict,
+        *,
+        leave_large: bool = False,
     ) -> None:
         super().__init__()
+        self._leave_large = leave_large
         self._timeout = timeout
         self._carrier = carrier
         self._channel = grpc.aio.insecure_channel(_target(host, port), options=_OPTIONS)
@@ -99,6 +106,10 @@ class GrpcCache(Watched):
         if reply is None:
             return None
         if reply.large:
+            if self._leave_large and reply.HasField("preview") and reply.length > 0:
+                head = preview_from_message(reply.preview, FROM_CACHE)
+                body = _SharedBody(self.read_large, key, head.stored_at, reply.length)
+                return replace(head, stored=body)
             return await self._get_large(key)
         return (
             preview_from_message(reply.preview, FROM_CACHE) if reply.HasField("preview") else None
@@ -156,7 +167,7 @@ class GrpcCache(Watched):
             case "preview":
                 return preview_from_message(reply.preview)
             case "large":
-                return await self._get_large(key)
+                return await self.get(key)
             case "problem":
                 raise problem_from_message(reply.problem)
             case _:
@@ -218,11 +229,15 @@ class GrpcCache(Watched):
         return reply and reply.replies
 
     async def _get_large(self, key: str) -> Preview | None:
-        return await self._ask(self._collect, key, self._timeout * _LARGE_FACTOR)
+        return await self.read_large(cache_pb2.GetRequest(key=key))
 
-    async def _collect(self, key: str, **call_options: Any) -> Preview | None:
+    async def read_large(self, request: cache_pb2.GetRequest) -> Preview | None:
+        """Read a large body, or a part of it; None: it is not there."""
+        return await self._ask(self._collect, request, self._timeout * _LARGE_FACTOR)
+
+    async def _collect(self, request: cache_pb2.GetRequest, **call_options: Any) -> Preview | None:
         head, body = None, bytearray()
-        async for piece in self._stub.GetLarge(cache_pb2.GetRequest(key=key), **call_options):
+        async for piece in self._stub.GetLarge(request, **call_options):
             if piece.HasField("preview"):
                 head = piece.preview
             body += piece.body
@@ -244,6 +259,56 @@ class GrpcCache(Watched):
             return None
         self._watch.succeeded()
         return reply
+
+
+class _SharedBody:
+    """A large body in the shared cache, of the entry that was stored at this time."""
+
+    def __init__(
+        self,
+        ask: Callable[[cache_pb2.GetRequest], Awaitable[Preview | None]],
+        key: str,
+        stored_at: float,
+        length: int,
+    ) -> None:
+        self._ask = ask
+        self._key = key
+        self._stored_at = stored_at
+        self._length = length
+
+    @property
+    def length(self) -> int:
+        """Length in bytes."""
+        return self._length
+
+    async def read(self, first: int, last: int) -> bytes:
+        """Return part of the body.
+
+        Raises:
+            BodyLostError: it is damaged or gone, or the cache does not answer.
+
+        """
+        found = await self._ask(self._request(first, last))
+        if found is None or len(found.body) != last + 1 - first:
+            raise BodyLostError
+        return found.body
+
+    async def check(self, first: int, last: int) -> None:
+        """Have the cache check part of the body.
+
+        Raises:
+            BodyLostError: it is damaged or gone, or the cache does not answer.
+
+        """
+        request = self._request(first, last)
+        request.check = True
+        if await self._ask(request) is None:
+            raise BodyLostError
+
+    def _request(self, first: int, last: int) -> cache_pb2.GetRequest:
+        return cache_pb2.GetRequest(
+            key=self._key, stored_at=self._stored_at, offset=first, length=last + 1 - first
+        )
 
 
 def _put_pieces(key: str, preview: Preview, lease: str) -> Iterator[cache_pb2.PutPiece]:

@@ -13,7 +13,7 @@ from micropic.adapters.entry import VERSION, CorruptEntryError, key_of, pack, un
 from micropic.adapters.fault_watch import Watched
 from micropic.domain.errors import Overloaded
 from micropic.domain.freshness import DAY
-from micropic.domain.model import Preview
+from micropic.domain.model import PIECE, Preview
 from micropic.domain.purge import Purge
 
 log = structlog.get_logger()
@@ -79,7 +79,10 @@ class RemoteCache(Watched):
         if data is None:
             return None
         try:
-            stored_key, preview = unpack(data)
+            if len(data) > PIECE:  # to hash it takes too long for the event loop
+                stored_key, preview = await asyncio.to_thread(unpack, data)
+            else:
+                stored_key, preview = unpack(data)
         except CorruptEntryError:
             log.warning("cache_entry_corrupt", name=name)
             await self.delete(key)
@@ -89,7 +92,10 @@ class RemoteCache(Watched):
     async def put(self, key: str, preview: Preview) -> None:
         """Keep a preview, in the place of an older one."""
         if self._watch.allows():
-            data = b"".join(pack(key, preview))
+            if len(preview.body) > PIECE:
+                data = b"".join(await asyncio.to_thread(pack, key, preview))
+            else:
+                data = b"".join(pack(key, preview))
             await self._ask(self._store.write(_name(key), data, preview.lifetime + self._keep))
 
     async def delete(self, key: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 Headers = tuple[tuple[str, str], ...]
 """Header fields in their order, names in lower case; a name may stand more than once."""
@@ -283,6 +284,52 @@ def strong_etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
+PIECE = 256 * 1024
+"""Bytes of a body that are read, checked and sent at a time if it is too large to be whole."""
+
+
+def pieces(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Cut a range of a body into pieces, by the offsets of their first and last bytes."""
+    while first <= last:
+        end = min(first - first % PIECE + PIECE - 1, last)
+        yield first, end
+        first = end + 1
+
+
+class BodyLostError(Exception):
+    """The body of a stored preview is damaged or gone; the cache has dropped the entry."""
+
+
+class StoredBody(Protocol):
+    """A large body that is left in its cache and read in parts, each checked before it is used.
+
+    `first` and `last` are offsets in bytes, both included.
+    """
+
+    @property
+    def length(self) -> int:
+        """Length in bytes."""
+        ...
+
+    async def read(self, first: int, last: int) -> bytes:
+        """Return part of the body.
+
+        Raises:
+            BodyLostError: it is damaged or gone.
+
+        """
+        ...
+
+    async def check(self, first: int, last: int) -> None:
+        """Check part of the body without holding it in memory.
+
+        Raises:
+            BodyLostError: it is damaged or gone.
+
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """An encoded picture with all that is known of it.
@@ -302,6 +349,24 @@ class Preview:
     """A strong validator of the body, quoted (RFC 9110, section 8.8.3)."""
     variant: str = ""
     """Which clients it is for, by `freshness.variant`; empty: all."""
+    stored: StoredBody | None = field(default=None, compare=False, repr=False)
+    """The body, if it is large and was left in the cache; `body` is empty then."""
+
+    @property
+    def length(self) -> int:
+        """Length of the body in bytes, wherever it is."""
+        return self.stored.length if self.stored else len(self.body)
+
+    async def whole(self) -> Preview:
+        """Return the same preview with its body in memory.
+
+        Raises:
+            BodyLostError: the body is damaged or gone.
+
+        """
+        if self.stored is None:
+            return self
+        return replace(self, body=await self.stored.read(0, self.stored.length - 1), stored=None)
 
 
 @dataclass(frozen=True, slots=True)

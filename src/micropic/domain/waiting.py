@@ -255,6 +255,61 @@ class Backlog:
         self.door.seen(now, waiting=self._waited.value >= self.door.least / 4)
 
 
+class ResponseRoom:
+    """Memory budget for the bodies of responses that are being written.
+
+    A large body is held until it is sent. Of every other body only those bytes are held that wait
+    for a client slower than the service.
+
+    When the budget is exhausted, the clients that have held some of it for more than `patience`
+    seconds are dropped: slow clients may not keep the others out for longer than that.
+    """
+
+    def __init__(self, limit: float = math.inf, patience: float = 10.0) -> None:
+        self.limit = limit
+        self.held = 0
+        """Bytes that are held."""
+        self.refused = 0
+        """Responses rejected since the start."""
+        self.dropped = 0
+        """Slow clients dropped since the start."""
+        self._patience = patience
+        self._holders: dict[object, tuple[int, float, Callable[[], None]]] = {}
+
+    def check(self, size: int, now: float) -> None:
+        """Check that `size` bytes more fit in.
+
+        Raises:
+            Overloaded: they do not.
+
+        """
+        if self.held + size > self.limit:
+            self.refused += 1
+            self._drop(now)
+            msg = "Too many responses are waiting for slow clients; try again in a moment."
+            raise Overloaded(msg)
+
+    def hold(self, size: int, now: float, drop: Callable[[], None]) -> object:
+        """Hold `size` bytes until the returned token is released; `drop` hangs up."""
+        token = object()
+        self._holders[token] = size, now, drop
+        self.held += size
+        return token
+
+    def release(self, token: object) -> None:
+        """Release what was held by this token, if anything is."""
+        size, _, _ = self._holders.pop(token, (0, 0.0, None))
+        self.held -= size
+
+    def _drop(self, now: float) -> None:
+        """Hang up on all that have held some of it for too long; they release it themselves."""
+        overdue = [drop for _, since, drop in self._holders.values()
+                   if now - since > self._patience]  # fmt: skip
+        self.dropped += len(overdue)
+        for drop in overdue:
+            drop()
+
+
 class Room:
     """The bytes of sources that may be in memory at once."""
 

@@ -24,7 +24,15 @@ from micropic.imaging.encoders import encode, too_large
 from micropic.imaging.explain import drawing
 from micropic.imaging.faces import find_faces, glimpse_faces, place_faces, place_smart
 from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import SNIFFED, Kind, Limits, check_cost, is_drawing, no_memory
+from micropic.imaging.kinds import (
+    SNIFFED,
+    Kind,
+    Limits,
+    check_cost,
+    is_drawing,
+    no_memory,
+    preview_too_large,
+)
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.probe import Picture, probe, unwrapped
 from micropic.imaging.saliency import place_salient
@@ -70,9 +78,15 @@ def render(
     limits = limits or Limits()
     try:
         prepared = prepare(data, transform, limits, decoded)
-        return _finish(prepared, transform, limits, smart_faces=smart_faces)
+        return _within(limits, _finish(prepared, transform, limits, smart_faces=smart_faces))
     except MemoryError as error:
         raise no_memory() from error
+
+
+def _within(limits: Limits, encoded: Encoded) -> Encoded:
+    if len(encoded.body) > limits.preview_bytes:
+        raise preview_too_large(limits.preview_bytes)
+    return encoded
 
 
 def _finish(

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from micropic.domain.errors import NotAnImage, TooMuchMemory, TooMuchWork
+from micropic.domain.errors import NotAnImage, PreviewTooLarge, TooMuchMemory, TooMuchWork
 
 
 class Kind(StrEnum):
@@ -45,6 +45,8 @@ class Limits:
     """In an AVIF preview (4096 x 2160): its encoder takes up to 75 bytes of memory a pixel."""
     frames: int = 100
     """Of an animation; what comes after them is left out."""
+    preview_bytes: int = 16 * 1024**2
+    """Maximum size of an encoded preview."""
     drawing_time: float = 0.0
     """Seconds of CPU time for an SVG, beyond which the process ends (`drawing_time`); 0: any."""
     cost: float = 0.0
@@ -117,6 +119,14 @@ def sniff(head: bytes) -> Kind:
     known = ", ".join(Kind)
     msg = f"The source is not a picture that can be decoded but {found}. Known are {known}."
     raise NotAnImage(msg)
+
+
+def preview_too_large(limit: int) -> PreviewTooLarge:
+    """Return the error for a preview of more than `limit` bytes."""
+    return PreviewTooLarge(
+        f"The preview would be larger than {limit} bytes. Ask for a smaller size, a lower quality "
+        "or another format."
+    )
 
 
 def no_memory() -> TooMuchMemory:

@@ -79,9 +79,10 @@ Reply = tuple[str, bytes]
 class RenderProcess(asyncio.Protocol):
     """One render process, from its start to its end."""
 
-    def __init__(self, body: int, words: int, phase_file: int) -> None:
+    def __init__(self, body: int, words: int, phase_file: int, max_preview_bytes: int) -> None:
         loop = asyncio.get_running_loop()
         self._body = body
+        self._max_preview_bytes = max_preview_bytes
         self._words = words
         self._phase = phase_file
         self._received = bytearray()
@@ -114,7 +115,7 @@ class RenderProcess(asyncio.Protocol):
         os.ftruncate(body, _KEPT_BODY)
         words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
         phase_file = phase.create()
-        process = cls(body, words, phase_file)
+        process = cls(body, words, phase_file, limits.preview_bytes)
         try:
             options = {
                 "max_memory": max_memory,
@@ -223,7 +224,10 @@ class RenderProcess(asyncio.Protocol):
         if self._reply is None:
             self._ready.set_result(said["sandbox"])
             return
-        preview = self._preview(said.get("length", 0))
+        length = said.get("length", 0)
+        if length > self._max_preview_bytes:  # it was to say so instead: it is not to be trusted
+            raise ValueError
+        preview = self._preview(length)
         if "error" in said:
             self._reply.set_exception(from_wire(said["error"]))
         else:

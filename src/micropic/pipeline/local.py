@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
 from micropic.domain import freshness, urls
+from micropic.domain.errors import Overloaded
 from micropic.domain.freshness import Policy
 from micropic.domain.model import (
+    PIECE,
     UNCHANGED,
+    BodyLostError,
     CacheResult,
     Preview,
     PreviewRequest,
     Provenance,
     strong_etag,
 )
+from micropic.domain.waiting import Room
 from micropic.pipeline.quarantine import Quarantine
 from micropic.ports import Previewer, Source
 
@@ -27,11 +32,14 @@ class Local:
 
     So sources are looked up, joined, leased and kept by the classes that do so for previews. A
     preview is as fresh as the source that it was made of.
+
+    A large body that a cache has left where it is takes of the `room` for sources while it is read.
     """
 
-    def __init__(self, sources: Previewer, renderer: Quarantine) -> None:
+    def __init__(self, sources: Previewer, renderer: Quarantine, room: Room | None = None) -> None:
         self._sources = sources
         self._renderer = renderer
+        self._room = room or Room()
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Get the source and render it, unless a stale preview was made of the same one."""
@@ -40,9 +48,17 @@ class Local:
         started = time.monotonic()
         source = await self._sources.preview(asked)
         if request.stale and _is_of(request.stale, source):
-            return _renewed(request.stale, source, time.monotonic() - started)
-        if not source.body:  # unchanged, to another one who has what was made of it
+            try:
+                kept = await self._whole(request.stale)
+            except BodyLostError:
+                return await self.preview(replace(request, stale=None))
+            return _renewed(kept, source, time.monotonic() - started)
+        if not source.length:  # unchanged, to another one who has what was made of it
             source = await self._sources.preview(replace(asked, stale=None))
+        try:
+            source = await self._whole(source)
+        except BodyLostError:  # the cache has dropped it
+            source = await self._whole_again(replace(asked, stale=None))
         fetched = time.monotonic()
         rendered = await self._renderer.render(source, request)
         return replace(
@@ -55,8 +71,29 @@ class Local:
                 fetch=fetched - started,
                 render=rendered.render,
             ),
-            etag=strong_etag(rendered.body),
+            etag=await _etag(rendered.body),
         )
+
+    async def _whole(self, preview: Preview) -> Preview:
+        """Return a preview with its body in memory.
+
+        Raises:
+            BodyLostError: the body is damaged or gone.
+            Overloaded: there is no room for it.
+
+        """
+        if preview.stored is None:
+            return preview
+        with self._room.share() as take:
+            take(preview.length)
+            return await preview.whole()
+
+    async def _whole_again(self, request: PreviewRequest) -> Preview:
+        try:
+            return await self._whole(await self._sources.preview(request))
+        except BodyLostError:
+            msg = "The cache lost the source; try again in a moment."
+            raise Overloaded(msg) from None
 
 
 class Fetching:
@@ -76,7 +113,11 @@ class Fetching:
         body = picture.body
         if body is None:
             # Only the facts are here where a preview is kept, but not what it was made of.
-            body = stale.body if stale and stale.media_type == _AS_IT_IS else b""
+            try:
+                kept = await stale.whole() if stale and stale.media_type == _AS_IT_IS else None
+            except BodyLostError:
+                return await self.preview(replace(request, stale=None))
+            body = kept.body if kept else b""
         return Preview(
             body=body,
             media_type=_AS_IT_IS,
@@ -85,6 +126,12 @@ class Fetching:
             source=picture.facts,
             variant=freshness.variant(picture.facts.vary, request.headers),
         )
+
+
+async def _etag(body: bytes) -> str:
+    if len(body) <= PIECE:
+        return strong_etag(body)
+    return await asyncio.to_thread(strong_etag, body)  # it takes too long for the event loop
 
 
 def _is_of(kept: Preview, source: Preview) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ from micropic.adapters.wire.messages import (
 )
 from micropic.domain import freshness, model
 from micropic.domain.errors import MicropicError
-from micropic.domain.model import Preview
+from micropic.domain.model import BodyLostError, Preview
 from micropic.services.leases import Leases
 from micropic.v1 import cache_pb2, cache_pb2_grpc
 
@@ -135,22 +136,33 @@ class CacheService(cache_pb2_grpc.CacheServicer):
         preview = await self._cache.get(key)
         if preview is None:
             return cache_pb2.GetReply()
-        if len(preview.body) > MAX_INLINE:
+        if preview.stored:
+            head = preview_to_message(preview)
+            return cache_pb2.GetReply(large=True, preview=head, length=preview.length)
+        if preview.length > MAX_INLINE:
             return cache_pb2.GetReply(large=True)
         return cache_pb2.GetReply(preview=preview_to_message(preview))
 
     async def GetLarge(
         self, request: cache_pb2.GetRequest, _: _Context
     ) -> AsyncIterator[cache_pb2.Piece]:
-        """Give what is kept in pieces; nothing if there is none."""
+        """Give what is kept in pieces; nothing if there is none, less than all if it is damaged."""
         async with self._large, asyncio.timeout(_LARGE_TIMEOUT):
             preview = await self._cache.get(request.key)
-            if preview is None:
+            if preview is None or request.stored_at not in {0.0, preview.stored_at}:
                 return
-            head = preview_to_message(replace(preview, body=b""))
-            yield cache_pb2.Piece(preview=head)
-            for piece in pieces(preview.body):
-                yield cache_pb2.Piece(body=piece)
+            first, last = _part(request, preview.length)
+            if request.check and preview.stored:
+                try:
+                    await preview.stored.check(first, last)
+                except BodyLostError:
+                    return
+            yield cache_pb2.Piece(preview=preview_to_message(replace(preview, body=b"")))
+            if request.check:
+                return
+            with contextlib.suppress(BodyLostError):
+                async for piece in _pieces(preview, first, last):
+                    yield cache_pb2.Piece(body=piece)
 
     async def Lease(
         self, request: cache_pb2.LeaseRequest, context: _Context
@@ -268,9 +280,24 @@ def _lease_reply(outcome: Preview | MicropicError | None) -> cache_pb2.LeaseRepl
         return cache_pb2.LeaseReply(problem=problem_to_message(outcome))
     if outcome is None:
         return cache_pb2.LeaseReply()
-    if len(outcome.body) > MAX_INLINE:
+    if outcome.stored or len(outcome.body) > MAX_INLINE:
         return cache_pb2.LeaseReply(large=True)
     return cache_pb2.LeaseReply(preview=preview_to_message(outcome))
+
+
+def _part(request: cache_pb2.GetRequest, length: int) -> tuple[int, int]:
+    """Return which bytes of a body are meant, as the offsets of the first and the last."""
+    first = max(request.offset, 0)
+    return first, min(first + request.length, length) - 1 if request.length > 0 else length - 1
+
+
+async def _pieces(preview: Preview, first: int, last: int) -> AsyncIterator[bytes]:
+    if preview.stored is None:
+        for piece in pieces(preview.body[first : last + 1]):
+            yield piece
+        return
+    for start, end in model.pieces(first, last):
+        yield await preview.stored.read(start, end)
 
 
 def _is_fresh(preview: Preview) -> bool:

@@ -46,4 +46,4 @@ class Fallback:
         dropped = {b"cache-control", b"etag", b"last-modified", b"accept-ranges", b"age"}
         response = from_preview(preview, asked, time.time())
         fields = [pair for pair in response.headers if pair[0] not in dropped]
-        return Response(self.status or problem.status, [*fields, *brief], response.body)
+        return response._replace(status=self.status or problem.status, headers=[*fields, *brief])

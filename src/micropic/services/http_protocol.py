@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import contextlib
+import fcntl
 import os
+import termios
 from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from micropic.domain.waiting import ResponseRoom
+from micropic.services.exchange import CONNECTION
 from micropic.web import problems
 
 _LONGEST_HEAD = 32 * 1024
@@ -45,6 +51,10 @@ class State(ServerState):
     is_stopping = False
     """Whether each answer from now on is the last one of its connection."""
 
+    def __init__(self, responses: ResponseRoom) -> None:
+        super().__init__()
+        self.responses = responses
+
 
 class HttpProtocol(HttpToolsProtocol):
     """Bounds what comes before a request's body, and sends an answer in one piece.
@@ -59,17 +69,23 @@ class HttpProtocol(HttpToolsProtocol):
     _in_head = True
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _held: object | None = None
+    """The token for what waits in the transport."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
         joined = _JoinedWrites(cast("asyncio.Transport", transport))
+        # Whatever the kernel does not take at once is held, and counted.
+        joined.set_write_buffer_limits(0)
         super().connection_made(cast("asyncio.Transport", joined))
+        self._extensions = {CONNECTION: self.transport}
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._cancel_head_timer()
         self._cancel_write_timer()
+        self._release()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -77,6 +93,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head = 0
         self._in_head = True
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item] # one of ours
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field of the header; those behind a body in chunks are of no use here."""
@@ -144,11 +161,15 @@ class HttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """See to it that the client goes on reading."""
         super().pause_writing()
-        self._look_again_at(self.transport.get_write_buffer_size())
+        waiting = self.transport.get_write_buffer_size()
+        room = self.server_state.responses
+        self._held = room.hold(waiting, self.loop.time(), self.transport.abort)
+        self._look_again_at(self._untaken())
 
     def resume_writing(self) -> None:
         """Take note that it has read enough."""
         self._cancel_write_timer()
+        self._release()
         super().resume_writing()
 
     def _is_behind_another(self) -> bool:
@@ -180,11 +201,28 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _check_reading(self, before: int) -> None:
         """Hang up on a client that has taken next to nothing of the `before` bytes."""
-        waiting = self.transport.get_write_buffer_size()
+        waiting = self._untaken()
         if before - waiting < _LEAST_RATE * _WRITE_INTERVAL:
             self.transport.abort()
         else:
             self._look_again_at(waiting)
+
+    def _untaken(self) -> int:
+        """Return how many bytes wait for the client, those that the kernel holds included.
+
+        The kernel takes no more before a third of its own buffer is empty (`sk_stream_is_writeable`
+        in include/net/sock.h), which may take a slow client longer than it has here.
+        """
+        unsent = array.array("i", [0])
+        with contextlib.suppress(OSError):
+            connection = self.transport.get_extra_info("socket")
+            fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, unsent)
+        return self.transport.get_write_buffer_size() + unsent[0]
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self.server_state.responses.release(self._held)
+            self._held = None
 
     def _cancel_write_timer(self) -> None:
         if self._write_timer is not None:

@@ -73,8 +73,8 @@ IN_FLIGHT = _gauge("micropic_previews_in_flight", "Previews that are being made 
 IN_FLIGHT_LIMIT = _gauge("micropic_previews_in_flight_limit", "One more is refused by a 503")
 REFUSALS = _counter(
     "micropic_refusals_total",
-    "Refused by a 503 at once, by what there was too much of: in_flight, bytes, or what waits in a "
-    "queue (render, fetch, workers)",
+    "Refused by a 503 at once, by what there was too much of: in_flight, bytes, responses, or what "
+    "waits in a queue (render, fetch, workers)",
     "queue",
 )
 PREVIEWS = _counter(
@@ -99,6 +99,16 @@ HELD_BYTES = _gauge(
     "micropic_held_source_bytes", "Sources in memory: on their way, or waiting to be rendered"
 )
 HELD_BYTES_LIMIT = _gauge("micropic_held_source_bytes_limit", "More are refused by a 503")
+RESPONSE_HELD_BYTES = _gauge(
+    "micropic_response_buffer_bytes", "Bodies in memory of responses that are being written"
+)
+RESPONSE_HELD_BYTES_LIMIT = _gauge(
+    "micropic_response_buffer_bytes_limit", "Excess responses get a 503"
+)
+SLOW_CLIENTS_DROPPED = _counter(
+    "micropic_slow_clients_dropped_total",
+    "Connections closed while responses took all the memory they may: the client read too slowly",
+)
 SOURCE_BYTES = _counter("micropic_source_bytes_total", "Sources that were fetched")
 QUEUE_LENGTH = _gauge(
     "micropic_queue_length", "Requests in RabbitMQ's queue, as it told the proxy within 5 seconds"

@@ -12,9 +12,16 @@ import structlog
 from starlette.routing import BaseRoute
 
 from micropic.domain import clients, freshness, headers, urls
-from micropic.domain.errors import BadSignature, MicropicError, too_late
-from micropic.domain.model import Mode, PreviewRequest, SourceUrl
+from micropic.domain.errors import BadSignature, MicropicError, Overloaded, too_late
+from micropic.domain.model import (
+    PIECE,
+    BodyLostError,
+    Mode,
+    PreviewRequest,
+    SourceUrl,
+)
 from micropic.domain.purge import Purge
+from micropic.domain.waiting import ResponseRoom
 from micropic.ports import Previewer
 from micropic.services.exchange import Exchange
 from micropic.services.fallback import Fallback
@@ -32,10 +39,14 @@ _METHODS = {"GET", "HEAD"}
 _PREVIEW_PATHS = tuple(f"/{mode}/".encode() for mode in Mode)
 _CLIENT_CLOSED_REQUEST = 499
 """What the log says of a client that did not wait, as nginx does; nobody is answered."""
+_WHOLE = 1024**2
+"""Bytes of a body in the cache that are read at once; of more only a piece is in memory."""
 _LONGEST_ACCEPT = 1024
 """Bytes of an Accept field that are looked at; browsers send some 150."""
 _LONGEST_CACHE_CONTROL = 1024
 """Bytes of a Cache-Control field that are looked at."""
+_TRIES = 2
+"""How often a preview is asked for whose body turns out to be lost."""
 _GRACE = 0.2
 """Seconds past the deadline in which whoever ran out of time may say so itself."""
 
@@ -58,6 +69,8 @@ class ProxyOptions:
     """The picture in the place of errors; `fallback_status` None: with the error's status."""
     fallback_status: int | None = None
     sharing: Sharing = field(default_factory=Sharing)
+    responses: ResponseRoom = field(default_factory=ResponseRoom)
+    """Memory budget for responses that are being written."""
 
 
 class ProxyApp:
@@ -100,7 +113,12 @@ class ProxyApp:
                 await self._rest(scope, receive, exchange.send)
         except ClientGone:
             exchange.status = _CLIENT_CLOSED_REQUEST
+        except BodyLostError:
+            self._log.warning("response_cut_short", request_id=exchange.request_id)
+            exchange.hang_up()
         finally:
+            if exchange.held is not None:
+                self._options.responses.release(exchange.held)
             self._end(scope, exchange)
 
     def _end(self, scope: Any, exchange: Exchange) -> None:
@@ -131,12 +149,20 @@ class ProxyApp:
     async def _preview(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
         if scope["method"] not in _METHODS:
             return _method_not_allowed(scope, exchange)
+        try:
+            return await self._answer_or_problem(scope, receive, exchange)
+        except ClientGone:
+            raise
+        except Exception:  # noqa: BLE001 # a defect of ours is one 500, not a dead connection
+            self._log.exception("defect", request_id=exchange.request_id)
+            return problems.defect(exchange.request_id)
+
+    async def _answer_or_problem(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
         request = None
         try:
             client = _client(tuple(scope["headers"]), self._options.fields)
             request = self._read(scope, client, exchange.client)
-            with self._watches.watch(receive, self._options.timeout + _GRACE):
-                preview = await self._previewer.preview(request)
+            return await self._answer(scope, receive, exchange, client, request)
         except (MicropicError, TimeoutError) as error:
             # Its frames and the tasks that failed by it hold each other, and the source.
             error.__traceback__ = None
@@ -144,18 +170,70 @@ class ProxyApp:
             problem = problems.from_error(
                 told, exchange.request_id, request, may_log_in=self._may_have_credentials(request)
             )
-            return await self._fallback.instead(problem, request)
-        except ClientGone:
-            raise
-        except Exception:  # noqa: BLE001 # a defect of ours is one 500, not a dead connection
-            self._log.exception("defect", request_id=exchange.request_id)
-            return problems.defect(exchange.request_id)
-        exchange.provenance = preview.provenance
-        asked = client.conditions
-        if asked and scope["method"] == "HEAD":
+            instead = await self._fallback.instead(problem, request)
+            if instead is problem or scope["method"] == "HEAD":
+                return instead
+            try:
+                return await self._with_room(instead, exchange)
+            except (BodyLostError, Overloaded):
+                return problem
+
+    async def _answer(
+        self, scope: Any, receive: Any, exchange: Exchange, client: _Client, request: PreviewRequest
+    ) -> Response:
+        """Have a preview made and turn it into an answer.
+
+        Raises:
+            MicropicError: there is none, or no room for it.
+            ClientGone: nobody waits any more.
+
+        """
+        is_head, asked = scope["method"] == "HEAD", client.conditions
+        if asked and is_head:
             asked = of_head(asked)
-        response = from_preview(preview, request, time.time(), asked)
-        return response._replace(headers=response.headers + self._sharing)
+        for _ in range(_TRIES):
+            with self._watches.watch(receive, self._options.timeout + _GRACE):
+                preview = await self._previewer.preview(request)
+            response = from_preview(preview, request, time.time(), asked)
+            try:
+                if not is_head:
+                    response = await self._with_room(response, exchange)
+            except BodyLostError:
+                continue  # the cache has dropped it: what is asked for again is made again
+            exchange.provenance = preview.provenance
+            return response._replace(headers=response.headers + self._sharing)
+        msg = "The cache lost the preview; try again in a moment."
+        raise Overloaded(msg)
+
+    async def _with_room(self, response: Response, exchange: Exchange) -> Response:
+        """Reserve memory for a response, and check or read what of it is in the cache.
+
+        Raises:
+            Overloaded: too many responses are being written already.
+            BodyLostError: the body is damaged or gone.
+
+        """
+        room, length = self._options.responses, response.length
+        now = time.monotonic()
+        if length <= PIECE and response.stored is None:
+            room.check(length, now)  # what of it waits for the client is held by its connection
+            return response
+        is_streamed = response.stored is not None and length > _WHOLE
+        size = PIECE if is_streamed else length
+        room.check(size, now)
+        exchange.held = room.hold(size, now, exchange.hang_up)
+        try:
+            if stored := response.stored:
+                if is_streamed:
+                    # All of it, before any of it is sent: a damaged body is not served in part.
+                    await stored.body.check(stored.first, stored.last)
+                else:
+                    body = await stored.body.read(stored.first, stored.last)
+                    response = response._replace(body=body, stored=None)
+        except BodyLostError:
+            room.release(exchange.held)
+            raise
+        return response
 
     async def _purge(self, scope: Any, _: Any, exchange: Exchange) -> Response:
         """Forget the source of a preview's path, and all that was made of it."""

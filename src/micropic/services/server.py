@@ -10,11 +10,12 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
 
+from micropic.domain.waiting import ResponseRoom
 from micropic.services.http_protocol import HttpProtocol, State
 
 _BACKLOG = 2048
@@ -32,6 +33,8 @@ class Listener:
 
     socket: socket.socket
     app: Any
+    responses: ResponseRoom = field(default_factory=ResponseRoom)
+    """Memory budget for what waits for slow clients."""
 
     @property
     def port(self) -> int:
@@ -66,7 +69,7 @@ def allow_many_connections() -> None:
 
 async def serve(listeners: Sequence[Listener]) -> None:
     """Serve all listeners until SIGINT or SIGTERM; what is under way may end."""
-    servers = [_Server(_config(listener.app)) for listener in listeners]
+    servers = [_Server(_config(listener.app), listener.responses) for listener in listeners]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -107,9 +110,9 @@ class _Server(uvicorn.Server):
 
     server_state: State
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, responses: ResponseRoom) -> None:
         super().__init__(config)
-        self.server_state = State()
+        self.server_state = State(responses)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

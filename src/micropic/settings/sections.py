@@ -80,6 +80,11 @@ class ProxySettings(_Section):
     max_in_flight: kinds.AtLeastOne = Field(
         1024, description="previews being made at once; one more is a 503"
     )
+    max_response_bytes_in_flight: kinds.Bytes = Field(
+        ByteSize(256 * 1024**2),
+        description="memory budget for bodies of responses being written, in bytes; excess "
+        "requests get 503, and clients that read slowly are dropped",
+    )
     max_wait: kinds.Seconds = Field(
         2.5,
         description="time that a burst may wait in a queue (docs/overload.md); what would wait "
@@ -179,6 +184,10 @@ class RenderSettings(_Section):
     )
     max_memory: kinds.Bytes = Field(
         ByteSize(1024**3), description="address space of a render process"
+    )
+    max_preview_bytes: kinds.Bytes = Field(
+        ByteSize(16 * 1024**2),
+        description="maximum size of a preview in bytes; larger ones get 413",
     )
     sandbox: kinds.Switch = Field(
         True,  # noqa: FBT003 # the default

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from micropic.v1 import preview_pb2 as micropic_dot_v1_dot_preview__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17micropic/v1/cache.proto\x12\x0bmicropic.v1\x1a\x19micropic/v1/preview.proto\"\x19\n\nGetRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"Q\n\x08GetReply\x12*\n\x07preview\x18\x01 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x88\x01\x01\x12\r\n\x05large\x18\x02 \x01(\x08\x42\n\n\x08_preview\"\x1e\n\x0eGetManyRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"6\n\x0cGetManyReply\x12&\n\x07replies\x18\x01 \x03(\x0b\x32\x15.micropic.v1.GetReply\"I\n\x05Piece\x12\'\n\x07preview\x18\x01 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x12\x0e\n\x04\x62ody\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\".\n\x0cLeaseRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x11\n\ttime_left\x18\x02 \x01(\x01\"\x8b\x01\n\nLeaseReply\x12\x0f\n\x05token\x18\x01 \x01(\tH\x00\x12\'\n\x07preview\x18\x02 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x12\'\n\x07problem\x18\x03 \x01(\x0b\x32\x14.micropic.v1.ProblemH\x00\x12\x0f\n\x05large\x18\x04 \x01(\x08H\x00\x42\t\n\x07outcome\"_\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x07preview\x18\x02 \x01(\x0b\x32\x14.micropic.v1.Preview\x12\r\n\x05lease\x18\x03 \x01(\t\x12\x0e\n\x06length\x18\x04 \x01(\x03\"O\n\x08PutPiece\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x17.micropic.v1.PutRequestH\x00\x12\x0e\n\x04\x62ody\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\"\n\n\x08PutReply\"P\n\x0b\x46\x61ilRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\t\x12%\n\x07problem\x18\x03 \x01(\x0b\x32\x14.micropic.v1.Problem\"\x0b\n\tFailReply\"\x1c\n\rDeleteRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\r\n\x0b\x44\x65leteReply\"E\n\x0cPurgeRequest\x12\x0f\n\x07sources\x18\x01 \x03(\t\x12\x10\n\x08prefixes\x18\x02 \x03(\t\x12\x12\n\neverything\x18\x03 \x01(\x08\"\x1d\n\nPurgeReply\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\"\x0e\n\x0cStatsRequest\"\x80\x01\n\nStatsReply\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x11\n\tmax_bytes\x18\x03 \x01(\x04\x12\x0c\n\x04hits\x18\x04 \x01(\x04\x12\x0e\n\x06misses\x18\x05 \x01(\x04\x12\x11\n\tevictions\x18\x06 \x01(\x04\x12\x0e\n\x06leases\x18\x07 \x01(\x04\x32\xe2\x04\n\x05\x43\x61\x63he\x12\x35\n\x03Get\x12\x17.micropic.v1.GetRequest\x1a\x15.micropic.v1.GetReply\x12\x41\n\x07GetMany\x12\x1b.micropic.v1.GetManyRequest\x1a\x19.micropic.v1.GetManyReply\x12\x39\n\x08GetLarge\x12\x17.micropic.v1.GetRequest\x1a\x12.micropic.v1.Piece0\x01\x12=\n\x05Lease\x12\x19.micropic.v1.LeaseRequest\x1a\x17.micropic.v1.LeaseReply0\x01\x12\x35\n\x03Put\x12\x17.micropic.v1.PutRequest\x1a\x15.micropic.v1.PutReply\x12:\n\x08PutLarge\x12\x15.micropic.v1.PutPiece\x1a\x15.micropic.v1.PutReply(\x01\x12\x38\n\x04\x46\x61il\x12\x18.micropic.v1.FailRequest\x1a\x16.micropic.v1.FailReply\x12>\n\x06\x44\x65lete\x12\x1a.micropic.v1.DeleteRequest\x1a\x18.micropic.v1.DeleteReply\x12;\n\x05Purge\x12\x19.micropic.v1.PurgeRequest\x1a\x17.micropic.v1.PurgeReply\x12;\n\x05Stats\x12\x19.micropic.v1.StatsRequest\x1a\x17.micropic.v1.StatsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17micropic/v1/cache.proto\x12\x0bmicropic.v1\x1a\x19micropic/v1/preview.proto\"[\n\nGetRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x11\n\tstored_at\x18\x02 \x01(\x01\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0e\n\x06length\x18\x04 \x01(\x03\x12\r\n\x05\x63heck\x18\x05 \x01(\x08\"a\n\x08GetReply\x12*\n\x07preview\x18\x01 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x88\x01\x01\x12\r\n\x05large\x18\x02 \x01(\x08\x12\x0e\n\x06length\x18\x03 \x01(\x03\x42\n\n\x08_preview\"\x1e\n\x0eGetManyRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"6\n\x0cGetManyReply\x12&\n\x07replies\x18\x01 \x03(\x0b\x32\x15.micropic.v1.GetReply\"I\n\x05Piece\x12\'\n\x07preview\x18\x01 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x12\x0e\n\x04\x62ody\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\".\n\x0cLeaseRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x11\n\ttime_left\x18\x02 \x01(\x01\"\x8b\x01\n\nLeaseReply\x12\x0f\n\x05token\x18\x01 \x01(\tH\x00\x12\'\n\x07preview\x18\x02 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x12\'\n\x07problem\x18\x03 \x01(\x0b\x32\x14.micropic.v1.ProblemH\x00\x12\x0f\n\x05large\x18\x04 \x01(\x08H\x00\x42\t\n\x07outcome\"_\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x07preview\x18\x02 \x01(\x0b\x32\x14.micropic.v1.Preview\x12\r\n\x05lease\x18\x03 \x01(\t\x12\x0e\n\x06length\x18\x04 \x01(\x03\"O\n\x08PutPiece\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x17.micropic.v1.PutRequestH\x00\x12\x0e\n\x04\x62ody\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\"\n\n\x08PutReply\"P\n\x0b\x46\x61ilRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\t\x12%\n\x07problem\x18\x03 \x01(\x0b\x32\x14.micropic.v1.Problem\"\x0b\n\tFailReply\"\x1c\n\rDeleteRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\r\n\x0b\x44\x65leteReply\"E\n\x0cPurgeRequest\x12\x0f\n\x07sources\x18\x01 \x03(\t\x12\x10\n\x08prefixes\x18\x02 \x03(\t\x12\x12\n\neverything\x18\x03 \x01(\x08\"\x1d\n\nPurgeReply\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\"\x0e\n\x0cStatsRequest\"\x80\x01\n\nStatsReply\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x11\n\tmax_bytes\x18\x03 \x01(\x04\x12\x0c\n\x04hits\x18\x04 \x01(\x04\x12\x0e\n\x06misses\x18\x05 \x01(\x04\x12\x11\n\tevictions\x18\x06 \x01(\x04\x12\x0e\n\x06leases\x18\x07 \x01(\x04\x32\xe2\x04\n\x05\x43\x61\x63he\x12\x35\n\x03Get\x12\x17.micropic.v1.GetRequest\x1a\x15.micropic.v1.GetReply\x12\x41\n\x07GetMany\x12\x1b.micropic.v1.GetManyRequest\x1a\x19.micropic.v1.GetManyReply\x12\x39\n\x08GetLarge\x12\x17.micropic.v1.GetRequest\x1a\x12.micropic.v1.Piece0\x01\x12=\n\x05Lease\x12\x19.micropic.v1.LeaseRequest\x1a\x17.micropic.v1.LeaseReply0\x01\x12\x35\n\x03Put\x12\x17.micropic.v1.PutRequest\x1a\x15.micropic.v1.PutReply\x12:\n\x08PutLarge\x12\x15.micropic.v1.PutPiece\x1a\x15.micropic.v1.PutReply(\x01\x12\x38\n\x04\x46\x61il\x12\x18.micropic.v1.FailRequest\x1a\x16.micropic.v1.FailReply\x12>\n\x06\x44\x65lete\x12\x1a.micropic.v1.DeleteRequest\x1a\x18.micropic.v1.DeleteReply\x12;\n\x05Purge\x12\x19.micropic.v1.PurgeRequest\x1a\x17.micropic.v1.PurgeReply\x12;\n\x05Stats\x12\x19.micropic.v1.StatsRequest\x1a\x17.micropic.v1.StatsReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,41 +33,41 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'micropic.v1.cache_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETREQUEST']._serialized_start=67
-  _globals['_GETREQUEST']._serialized_end=92
-  _globals['_GETREPLY']._serialized_start=94
-  _globals['_GETREPLY']._serialized_end=175
-  _globals['_GETMANYREQUEST']._serialized_start=177
-  _globals['_GETMANYREQUEST']._serialized_end=207
-  _globals['_GETMANYREPLY']._serialized_start=209
-  _globals['_GETMANYREPLY']._serialized_end=263
-  _globals['_PIECE']._serialized_start=265
-  _globals['_PIECE']._serialized_end=338
-  _globals['_LEASEREQUEST']._serialized_start=340
-  _globals['_LEASEREQUEST']._serialized_end=386
-  _globals['_LEASEREPLY']._serialized_start=389
-  _globals['_LEASEREPLY']._serialized_end=528
-  _globals['_PUTREQUEST']._serialized_start=530
-  _globals['_PUTREQUEST']._serialized_end=625
-  _globals['_PUTPIECE']._serialized_start=627
-  _globals['_PUTPIECE']._serialized_end=706
-  _globals['_PUTREPLY']._serialized_start=708
-  _globals['_PUTREPLY']._serialized_end=718
-  _globals['_FAILREQUEST']._serialized_start=720
-  _globals['_FAILREQUEST']._serialized_end=800
-  _globals['_FAILREPLY']._serialized_start=802
-  _globals['_FAILREPLY']._serialized_end=813
-  _globals['_DELETEREQUEST']._serialized_start=815
-  _globals['_DELETEREQUEST']._serialized_end=843
-  _globals['_DELETEREPLY']._serialized_start=845
-  _globals['_DELETEREPLY']._serialized_end=858
-  _globals['_PURGEREQUEST']._serialized_start=860
-  _globals['_PURGEREQUEST']._serialized_end=929
-  _globals['_PURGEREPLY']._serialized_start=931
-  _globals['_PURGEREPLY']._serialized_end=960
-  _globals['_STATSREQUEST']._serialized_start=962
-  _globals['_STATSREQUEST']._serialized_end=976
-  _globals['_STATSREPLY']._serialized_start=979
-  _globals['_STATSREPLY']._serialized_end=1107
-  _globals['_CACHE']._serialized_start=1110
-  _globals['_CACHE']._serialized_end=1720
+  _globals['_GETREQUEST']._serialized_end=158
+  _globals['_GETREPLY']._serialized_start=160
+  _globals['_GETREPLY']._serialized_end=257
+  _globals['_GETMANYREQUEST']._serialized_start=259
+  _globals['_GETMANYREQUEST']._serialized_end=289
+  _globals['_GETMANYREPLY']._serialized_start=291
+  _globals['_GETMANYREPLY']._serialized_end=345
+  _globals['_PIECE']._serialized_start=347
+  _globals['_PIECE']._serialized_end=420
+  _globals['_LEASEREQUEST']._serialized_start=422
+  _globals['_LEASEREQUEST']._serialized_end=468
+  _globals['_LEASEREPLY']._serialized_start=471
+  _globals['_LEASEREPLY']._serialized_end=610
+  _globals['_PUTREQUEST']._serialized_start=612
+  _globals['_PUTREQUEST']._serialized_end=707
+  _globals['_PUTPIECE']._serialized_start=709
+  _globals['_PUTPIECE']._serialized_end=788
+  _globals['_PUTREPLY']._serialized_start=790
+  _globals['_PUTREPLY']._serialized_end=800
+  _globals['_FAILREQUEST']._serialized_start=802
+  _globals['_FAILREQUEST']._serialized_end=882
+  _globals['_FAILREPLY']._serialized_start=884
+  _globals['_FAILREPLY']._serialized_end=895
+  _globals['_DELETEREQUEST']._serialized_start=897
+  _globals['_DELETEREQUEST']._serialized_end=925
+  _globals['_DELETEREPLY']._serialized_start=927
+  _globals['_DELETEREPLY']._serialized_end=940
+  _globals['_PURGEREQUEST']._serialized_start=942
+  _globals['_PURGEREQUEST']._serialized_end=1011
+  _globals['_PURGEREPLY']._serialized_start=1013
+  _globals['_PURGEREPLY']._serialized_end=1042
+  _globals['_STATSREQUEST']._serialized_start=1044
+  _globals['_STATSREQUEST']._serialized_end=1058
+  _globals['_STATSREPLY']._serialized_start=1061
+  _globals['_STATSREPLY']._serialized_end=1189
+  _globals['_CACHE']._serialized_start=1192
+  _globals['_CACHE']._serialized_end=1802
 # @@protoc_insertion_point(module_scope)

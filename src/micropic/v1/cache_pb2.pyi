@@ -8,18 +8,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class GetRequest(_message.Message):
-    __slots__ = ("key",)
+    __slots__ = ("key", "stored_at", "offset", "length", "check")
     KEY_FIELD_NUMBER: _ClassVar[int]
+    STORED_AT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
     key: str
-    def __init__(self, key: _Optional[str] = ...) -> None: ...
+    stored_at: float
+    offset: int
+    length: int
+    check: bool
+    def __init__(self, key: _Optional[str] = ..., stored_at: _Optional[float] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., check: _Optional[bool] = ...) -> None: ...
 
 class GetReply(_message.Message):
-    __slots__ = ("preview", "large")
+    __slots__ = ("preview", "large", "length")
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
     LARGE_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
     preview: _preview_pb2.Preview
     large: bool
-    def __init__(self, preview: _Optional[_Union[_preview_pb2.Preview, _Mapping]] = ..., large: _Optional[bool] = ...) -> None: ...
+    length: int
+    def __init__(self, preview: _Optional[_Union[_preview_pb2.Preview, _Mapping]] = ..., large: _Optional[bool] = ..., length: _Optional[int] = ...) -> None: ...
 
 class GetManyRequest(_message.Message):
     __slots__ = ("keys",)

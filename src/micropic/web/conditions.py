@@ -85,7 +85,9 @@ def byte_range(
 
 
 def http_date(value: str | None) -> str | None:
-    """Give a date as it came if it is one."""
+    """Give a date as it came if it is one, and can stand in a header field."""
+    if value is None or not (value.isascii() and value.isprintable()):
+        return None
     return value if _timestamp(value) is not None else None
 
 

@@ -51,13 +51,13 @@ class GuessLimit:
             TooManyRequests: it has sent too many wrong ones.
 
         """
-        if wait := self._buckets.wait(_group(client), time.monotonic()):
+        if wait := self._buckets.wait(clients.group(client), time.monotonic()):
             msg = "Too many requests with a wrong token came from your address; try again later."
             raise TooManyRequests(msg, retry_after=wait)
 
     def failed(self, client: str) -> None:
         """Count a wrong token."""
-        self._buckets.take(_group(client), time.monotonic())
+        self._buckets.take(clients.group(client), time.monotonic())
 
 
 def _refusal(quota: Quota) -> TooManyRequests:

@@ -10,7 +10,14 @@ from urllib.parse import unquote
 
 from micropic.domain.freshness import is_storable, parse_cache_control, remaining, varies_by
 from micropic.domain.headers import CREDENTIALS
-from micropic.domain.model import CacheResult, Format, Preview, PreviewRequest, SourceFacts
+from micropic.domain.model import (
+    CacheResult,
+    Format,
+    Preview,
+    PreviewRequest,
+    SourceFacts,
+    StoredBody,
+)
 from micropic.web import conditions
 from micropic.web.conditions import Conditions, NotSatisfiableError
 
@@ -30,12 +37,27 @@ _CACHE_STATUS = {
 }
 
 
+class StoredPart(NamedTuple):
+    """A range of a body that is still in the cache, by the offsets of its first and last bytes."""
+
+    body: StoredBody
+    first: int
+    last: int
+
+
 class Response(NamedTuple):
     """A whole answer; its length and the request id are added when it is sent."""
 
     status: int
     headers: Fields
     body: bytes
+    stored: StoredPart | None = None
+    """Where its body is, if that is still in the cache; `body` is empty then."""
+
+    @property
+    def length(self) -> int:
+        """Length of the body in bytes, wherever it is."""
+        return self.stored.last + 1 - self.stored.first if self.stored else len(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +84,12 @@ def from_preview(
     """Turn a preview into an answer; `now` in seconds of the Unix epoch."""
     fields = _fields(preview, request, now)
     if not asked:
-        return Response(200, fields, preview.body)
+        return _whole(preview, fields)
     return _conditional(preview, fields, asked)
 
 
 def _conditional(preview: Preview, fields: Fields, asked: Conditions) -> Response:
-    modified, length = preview.source.last_modified, len(preview.body)
+    modified, length = preview.source.last_modified, preview.length
     if conditions.not_modified(asked, preview.etag, modified):
         return Response(304, _bodiless(fields), b"")
     try:
@@ -76,9 +98,16 @@ def _conditional(preview: Preview, fields: Fields, asked: Conditions) -> Respons
         where = (b"content-range", b"bytes */%d" % length)
         return Response(416, [*_uncacheable(_bodiless(fields)), where], b"")
     if part is None:
-        return Response(200, fields, preview.body)
-    where = (b"content-range", b"bytes %d-%d/%d" % (*part, length))
-    return Response(206, [*fields, where], preview.body[part.first : part.last + 1])
+        return _whole(preview, fields)
+    fields = [*fields, (b"content-range", b"bytes %d-%d/%d" % (*part, length))]
+    if preview.stored:
+        return Response(206, fields, b"", StoredPart(preview.stored, *part))
+    return Response(206, fields, preview.body[part.first : part.last + 1])
+
+
+def _whole(preview: Preview, fields: Fields) -> Response:
+    stored = StoredPart(preview.stored, 0, preview.length - 1) if preview.stored else None
+    return Response(200, fields, preview.body, stored)
 
 
 def _bodiless(fields: Fields) -> Fields:

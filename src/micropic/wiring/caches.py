@@ -60,7 +60,9 @@ async def open_cache(settings: Settings, stack: AsyncExitStack) -> OpenCache:
         case "grpc":
             with needing("distributed", _SETTING):
                 from micropic.adapters.grpc_cache import GrpcCache  # noqa: PLC0415
-            shared = GrpcCache(url.hostname or "", url.port or 0, settings.grpc.timeout)
+            shared = GrpcCache(
+                url.hostname or "", url.port or 0, settings.grpc.timeout, leave_large=True
+            )
             await stack.enter_async_context(shared)
             return OpenCache(shared, lambda: shared.trouble, lambda: shared.faults)
         case "redis" | "rediss" | "s3":
@@ -93,7 +95,7 @@ def disk_cache(settings: Settings, stack: ExitStack | AsyncExitStack) -> Levels:
     policy = _POLICIES[settings.cache.policy]
 
     def open_level(folder: str, size: int, entries: int | None) -> DiskCache:
-        level = DiskCache(directory / folder, size, entries, policy)
+        level = DiskCache(directory / folder, size, entries, policy, leave_large=True)
         stack.callback(level.close)
         return level
 

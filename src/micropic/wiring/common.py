@@ -31,11 +31,12 @@ from micropic.domain.urls import (
     parse_source,
     transforms_of,
 )
-from micropic.domain.waiting import Room
+from micropic.domain.waiting import ResponseRoom, Room
 from micropic.imaging import extras
 from micropic.imaging.kinds import ACCEPT, Limits
 from micropic.imaging.slots import RenderSlots, SlotOptions
 from micropic.pipeline.caching import Keeping, Lookup
+from micropic.pipeline.in_place import LargeInPlace
 from micropic.pipeline.only_if_cached import OnlyIfCached
 from micropic.pipeline.quarantine import Quarantine, Strikes
 from micropic.pipeline.stale import StaleIfError, StaleWhileRevalidate
@@ -57,15 +58,18 @@ from micropic.wiring import watched
 
 log = structlog.get_logger()
 
+_LARGE = 1024**2
+"""Bytes of a preview; larger ones are left in the cache behind that in memory."""
+
 
 def memory_cache(settings: Settings) -> MemoryCache:
     """Give the cache in memory; one of no bytes keeps nothing."""
     return MemoryCache(settings.cache.memory)
 
 
-def in_memory(memory: Cache, inner: Previewer) -> Previewer:
-    """Keep in memory what `inner` gives."""
-    return Lookup(memory, Keeping(memory, inner))
+def in_memory(memory: Cache, behind: Cache, inner: Previewer) -> Previewer:
+    """Keep in memory what `inner` gives; large bodies stay in the cache `behind`."""
+    return Lookup(memory, Keeping(memory, LargeInPlace(behind, _LARGE, inner)))
 
 
 def renderer(
@@ -88,6 +92,7 @@ def renderer(
                 frames=render.max_frames,
                 drawing_time=render.max_drawing_time,
                 cost=render.max_cost,
+                preview_bytes=render.max_preview_bytes,
             ),
         ),
         room,
@@ -184,7 +189,9 @@ async def serve_previews(  # noqa: PLR0913 # all that stands behind two ports
     requests = Requests()
     metrics.add(requests.samples)
     watched.health(metrics, health)
-    proxy = Listener(sockets[0], ProxyApp(previewer, purging, options, routes, requests))
+    watched.responses(metrics, options.responses)
+    app = ProxyApp(previewer, purging, options, routes, requests)
+    proxy = Listener(sockets[0], app, options.responses)
     watch = Listener(sockets[1], routed(watch_routes(health, metrics)))
     _announce(settings, proxy, watch)
     await serve_for_long(proxy, watch)
@@ -226,6 +233,7 @@ def _proxy_options(settings: Settings) -> ProxyOptions:
         fallback=parse_source(fallback.encode()) if fallback else None,
         fallback_status=200 if settings.proxy.fallback_status == "200" else None,
         reload_networks=settings.proxy.reload_networks,
+        responses=ResponseRoom(settings.proxy.max_response_bytes_in_flight),
         sharing=Sharing(settings.proxy.allow_origin, settings.proxy.resource_policy),
     )
 

@@ -64,7 +64,7 @@ async def run_proxy(settings: Settings) -> None:
         made = BacklogAdmission(short, long, Leasing(cache, asked))
         remembered = RememberedErrors(settings.cache.negative_age, made)
         looked_up = Coalescing(Lookup(cache, common.stale_or(settings, remembered)))
-        shared = common.in_memory(memory, looked_up)
+        shared = common.in_memory(memory, cache, looked_up)
         private = BacklogAdmission(short, long, asked)
         previewer = PrivateBypass(shared=shared, private=private)
         begun = traced(tracer, "preview", previewer, first=True)
@@ -168,7 +168,7 @@ def _sources(settings: Settings, cache: GrpcCache, fetching: Previewer) -> Previ
 def shared_cache(settings: Settings, carrier: Callable[[], dict[str, str]] = dict) -> GrpcCache:
     """Give the shared cache, not yet connected."""
     grpc = settings.grpc
-    return GrpcCache(grpc.host, grpc.port, grpc.timeout, carrier)
+    return GrpcCache(grpc.host, grpc.port, grpc.timeout, carrier, leave_large=True)
 
 
 def broker(settings: Settings) -> Broker:

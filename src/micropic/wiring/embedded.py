@@ -43,7 +43,7 @@ async def run_embedded(settings: Settings) -> None:
         made = Admission(gate, Discarding(opened.cache, maker.making(sources)))
         shared = _shared(settings, opened, made, partial(admit, maker.renderer.line))
         previewer: Previewer = PrivateBypass(
-            shared=shared if opened.in_memory else common.in_memory(memory, shared),
+            shared=shared if opened.in_memory else common.in_memory(memory, opened.cache, shared),
             private=Admission(gate, maker.making(maker.fetching)),
         )
         previewer = traced(tracer, "preview", previewer, first=True)

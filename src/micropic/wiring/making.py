@@ -26,13 +26,14 @@ class Maker:
     tracer: Tracer
     previews: Previews
     renderer: RenderSlots
+    room: Room
     fetching: Previewer
     strikes: Strikes
 
     def making(self, sources: Previewer) -> Previewer:
         """Make previews of what `sources` give; all that do so share processes and strikes."""
         renderer = common.quarantine(self.settings, self.strikes, self.renderer)
-        local = Local(RenderAdmission(self.renderer.line, sources), renderer)
+        local = Local(RenderAdmission(self.renderer.line, sources), renderer, self.room)
         return traced(self.tracer, "make", self.previews.counted(local))
 
 
@@ -78,4 +79,4 @@ async def maker(
     watched.fetches(metrics, fetches)
     watched.room(metrics, room)
     admitted = FetchAdmission(fetches, renderer.line, fetching)
-    return Maker(settings, tracer, previews, renderer, admitted, Strikes())
+    return Maker(settings, tracer, previews, renderer, room, admitted, Strikes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from micropic.adapters.origins import Origins
-from micropic.domain.waiting import Backlog, Line, Room
+from micropic.domain.waiting import Backlog, Line, ResponseRoom, Room
 from micropic.imaging.slots import RenderSlots
 from micropic.pipeline.admission import Gate
 from micropic.services import metrics
@@ -83,6 +83,14 @@ def room(told: Metrics, of: Room) -> None:
     told.number(metrics.HELD_BYTES, lambda: of.held)
     told.number(metrics.HELD_BYTES_LIMIT, lambda: of.limit)
     told.number(metrics.REFUSALS, lambda: of.refused, "bytes")
+
+
+def responses(told: Metrics, of: ResponseRoom) -> None:
+    """Tell how many bytes of responses are held, and what came of too many."""
+    told.number(metrics.RESPONSE_HELD_BYTES, lambda: of.held)
+    told.number(metrics.RESPONSE_HELD_BYTES_LIMIT, lambda: of.limit)
+    told.number(metrics.SLOW_CLIENTS_DROPPED, lambda: of.dropped)
+    told.number(metrics.REFUSALS, lambda: of.refused, "responses")
 
 
 def origins(told: Metrics, of: Origins) -> None:
