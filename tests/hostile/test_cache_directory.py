@@ -227,7 +227,20 @@ def replace_an_entry(directory: Path) -> None:
     next(path for path in directory.glob("v*/*/*")).write_bytes(b"precious")
 
 
-@pytest.mark.parametrize("change", [remove_the_lock, add_a_folder, lack_a_folder, replace_an_entry])
+def add_the_mark_of_another_program(directory: Path) -> None:
+    (directory / MARK).write_text("Signature: 8a477f597d28d172789f06886806bc55\n# by cargo\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        add_the_mark_of_another_program,
+        remove_the_lock,
+        add_a_folder,
+        lack_a_folder,
+        replace_an_entry,
+    ],
+)
 def test_what_only_resembles_an_earlier_cache_is_not_adopted(
     tmp_path: Path, change: Callable[[Path], None]
 ) -> None:

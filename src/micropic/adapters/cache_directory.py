@@ -298,7 +298,7 @@ def _is_earlier_cache(folder: int, names: set[str]) -> bool:
 
     It has the lock, `tmp` and a tree of 256 folders with entries, all of this user.
     """
-    if not {_LOCK, TEMPORARY} <= names:
+    if MARK in names or not {_LOCK, TEMPORARY} <= names:  # the mark would be another program's
         return False
     if not all(_is_mine(os.lstat(name, dir_fd=folder), folder) for name in (_LOCK, TEMPORARY)):
         return False
