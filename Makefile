@@ -84,7 +84,7 @@ warm: $(VENV)/runtime ## fill the cache of a service on port 8080 with SOURCES, 
 
 wheel: $(VENV)/development ## build the wheel into dist/
 	rm -rf dist
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build --wheel --no-isolation
 
 wheel-check: $(BIN)/python ## try the wheel in an environment of its own
 	PYTHON=$(PYTHON) scripts/wheel_check
@@ -100,7 +100,7 @@ export IMAGE ?= micropic:latest
 export BUILDAH_FORMAT := docker
 
 build: ## build the container image IMAGE
-	$(ENGINE) build $(BUILD_FLAGS) --file deploy/docker/Dockerfile --tag $(IMAGE) .
+	$(ENGINE) build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(BUILD_FLAGS) --file deploy/docker/Dockerfile --tag $(IMAGE) .
 
 # Whatever else there is to say to compose, for scripts/compose_check.
 compose:
@@ -149,14 +149,17 @@ compose-check: $(VENV)/development ## build, start, test, scale and stop the con
 
 # `make lock UPGRADE=` keeps what is locked, and takes up what is new in pyproject.toml.
 UPGRADE := --upgrade
-COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-	--no-header --python-version 3.11 $(UPGRADE) pyproject.toml
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
+	--no-header --python-version 3.11 $(UPGRADE)
+COMPILE = $(LOCK) pyproject.toml
+COMPILE_GROUP = $(LOCK) --group
 EXTRAS := --extra distributed --extra otel --extra redis --extra s3
 lock: $(VENV)/development ## renew the lock files
 	$(COMPILE) -o requirements/runtime.txt
 	$(COMPILE) $(EXTRAS) --constraint requirements/runtime.txt -o requirements/image.txt
 	$(COMPILE) $(EXTRAS) --extra faces --constraint requirements/image.txt -o requirements/faces.txt
 	$(COMPILE) $(EXTRAS) --extra faces --group dev -o requirements/development.txt
+	$(COMPILE_GROUP) build --constraint requirements/development.txt -o requirements/build.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -184,12 +187,19 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv module is missing: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime: $(BIN)/python requirements/runtime.txt pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+# The build backends are locked, too, and come first: in isolation pip would fetch them without hashes.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation
+INSTALL_BACKENDS := $(PIP_INSTALL) --require-hashes -r requirements/build.txt
+INSTALL_MICROPIC := $(PIP_INSTALL) --no-deps --editable .
+
+$(VENV)/runtime: $(BIN)/python requirements/runtime.txt requirements/build.txt pyproject.toml
+	$(INSTALL_BACKENDS)
+	$(PIP_INSTALL) --require-hashes -r requirements/runtime.txt
+	$(INSTALL_MICROPIC)
 	@touch $@
 
-$(VENV)/development: $(BIN)/python requirements/development.txt pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+$(VENV)/development: $(BIN)/python requirements/development.txt requirements/build.txt pyproject.toml
+	$(INSTALL_BACKENDS)
+	$(PIP_INSTALL) --require-hashes -r requirements/development.txt
+	$(INSTALL_MICROPIC)
 	@touch $@

@@ -25,7 +25,7 @@ _SERVICE = "https://api.osv.dev"
 _TIMEOUT = 30.0
 _MOST = 1000
 """Queries in one batch, by the API's description."""
-_LOCKS = ("runtime", "image", "faces", "development")
+_LOCKS = ("build", "runtime", "image", "faces", "development")
 _ACCEPTED: dict[str, str] = {}
 """Advisories that are no danger here: the id, and why."""
 

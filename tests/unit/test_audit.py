@@ -160,7 +160,7 @@ def test_what_is_no_answer_by_http_is_not_taken_for_a_pass(tmp_path: Path, sent:
     assert "NOT CHECKED" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["runtime", "image", "faces", "development"])
+@pytest.mark.parametrize("name", ["build", "runtime", "image", "faces", "development"])
 def test_every_line_of_our_locks_is_understood(name: str) -> None:
     path = REPOSITORY / "requirements" / f"{name}.txt"
     locked = lockfile.read(path)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -274,6 +275,56 @@ def test_the_image_runs_what_there_is() -> None:
     assert f"-o {told['USER'].partition(':')[0]} " in told["RUN"]
     for directory in (told["RUN"].split()[-1], COMPOSE["services"]["cache"]["volumes"][0][6:]):
         assert directory == environment["CACHE_DIRNAME"]
+
+
+@pytest.mark.parametrize(
+    ("path", "least"),
+    [("deploy/docker/Dockerfile", 4), ("Makefile", 1), ("scripts/stand_in_images", 1)],
+)
+def test_nothing_is_built_with_what_no_hash_is_known_of(path: str, least: int) -> None:
+    """Pip would fetch build backends into an isolation of their own, whatever --require-hashes."""
+    text = (DEPLOY.parent / path).read_text().replace("\\\n", " ")
+    for name in re.findall(r"^(\w+) := ", text, re.MULTILINE):  # make's variables
+        value = re.search(rf"^{name} := (.*)$", text, re.MULTILINE)
+        assert value
+        text = text.replace(f"$({name})", value[1])
+    text = re.sub(r"^\w+ := .*$", "", text, flags=re.MULTILINE)
+    commands = re.findall(r"(?:bin/pip\"?|-m build) [^&\n]*", text)
+    fetching = [
+        each for each in commands
+        if re.search(r"pip\"? (?:install|wheel|download)", each) and "podman-compose" not in each
+    ]  # fmt: skip
+    assert len(fetching) >= least
+    for command in fetching:
+        assert "--require-hashes" in command or "--no-index" in command or "--no-deps" in command, (
+            command
+        )
+        # What builds the rest is wheels alone.
+        assert (
+            "build.txt" in command or "--no-build-isolation" in command or ("--no-index" in command)
+        ), command
+    assert all("--no-isolation" in each for each in commands if each.startswith("-m build"))
+
+
+def test_build_backends_are_locked_as_pyproject_names_them() -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())
+    named = {re.split(r"[^\w-]", each)[0] for each in project["dependency-groups"]["build"]}
+    backends = {re.split(r"[^\w-]", each)[0] for each in project["build-system"]["requires"]}
+    assert backends <= named <= locked("build") <= locked("development")
+
+
+def test_every_image_of_others_can_be_named_by_its_digest() -> None:
+    """By an argument, a variable or kustomize; a digest that is written down here is made up."""
+    dockerfile = (DEPLOY / "docker" / "Dockerfile").read_text()
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${BASE_IMAGE}"}
+    assert re.search(r"^ARG BASE_IMAGE=\S+:\S+$", dockerfile, re.MULTILINE)
+    for name, service in COMPOSE["services"].items():
+        assert re.fullmatch(r"\$\{\w*IMAGE:-\S+\}", service["image"]), name
+    (base,) = read(BASE / "kustomization.yaml")
+    images = {image["name"] for image in base["images"]} | {"micropic"}
+    assert {c["image"] for pod in PODS.values() for c in pod["spec"]["containers"]} <= images
+    assert not [path for path in DEPLOY.rglob("*.*") if re.search(
+        r"sha256:[0-9a-f]{64}", path.read_text())]  # fmt: skip
 
 
 def test_hadolint_has_nothing_to_say_of_the_dockerfile() -> None:
