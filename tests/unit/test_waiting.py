@@ -333,6 +333,16 @@ def test_responses_beyond_the_budget_are_rejected_until_some_are_sent() -> None:
     room.check(100, 1.0)
 
 
+def test_large_bodies_leave_half_of_the_budget_to_others() -> None:
+    room = ResponseRoom(100)
+    room.check(1000, 0.0, large=True)
+    room.hold(40, 0.0, lambda: None)
+    room.check(10, 0.0, large=True)
+    with pytest.raises(Overloaded):
+        room.check(11, 0.0, large=True)
+    room.check(60, 0.0)
+
+
 def test_clients_that_hold_the_budget_for_too_long_are_dropped_when_others_need_it() -> None:
     room = ResponseRoom(100, patience=10.0)
     dropped: list[str] = []

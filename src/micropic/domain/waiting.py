@@ -276,14 +276,18 @@ class ResponseRoom:
         self._patience = patience
         self._holders: dict[object, tuple[int, float, Callable[[], None]]] = {}
 
-    def check(self, size: int, now: float) -> None:
-        """Check that `size` bytes more fit in.
+    def check(self, size: int, now: float, *, large: bool = False) -> None:
+        """Check that `size` bytes more fit in; those of a `large` body into half of the budget.
+
+        The other half is for what of them waits in their connections, and for small bodies. One
+        body always fits, however large it is.
 
         Raises:
-            Overloaded: they do not.
+            Overloaded: they do not fit in.
 
         """
-        if self.held + size > self.limit:
+        limit = self.limit / 2 if large else self.limit
+        if self.held and self.held + size > limit:
             self.refused += 1
             self._drop(now)
             msg = "Too many responses are waiting for slow clients; try again in a moment."

@@ -64,6 +64,7 @@ class Exchange:
         """Send a large body, each piece once the client has taken the one before."""
         async for piece in _pieces(response):
             if self.is_closing():  # nobody takes the rest
+                await asyncio.sleep(0)  # in which the server hears of it
                 return
             self.bytes += len(piece)
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -76,7 +77,7 @@ class Exchange:
         return connection is not None and connection.is_closing()
 
     def hang_up(self) -> None:
-        """Close the connection at once, if the server lets us."""
+        """Close the connection in this turn of the event loop, if the server lets us."""
         connection = self._scope.get("extensions", {}).get(CONNECTION)
         if connection is not None:
             connection.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -116,6 +117,7 @@ class ProxyApp:
         except BodyLostError:
             self._log.warning("response_cut_short", request_id=exchange.request_id)
             exchange.hang_up()
+            await asyncio.sleep(0)  # in which the server hears of it
         finally:
             if exchange.held is not None:
                 self._options.responses.release(exchange.held)
@@ -220,7 +222,7 @@ class ProxyApp:
             return response
         is_streamed = response.stored is not None and length > _WHOLE
         size = PIECE if is_streamed else length
-        room.check(size, now)
+        room.check(size, now, large=True)
         exchange.held = room.hold(size, now, exchange.hang_up)
         try:
             if stored := response.stored:
