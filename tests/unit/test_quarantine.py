@@ -8,6 +8,8 @@ from micropic.domain.errors import (
     Quarantined,
     RenderCrashed,
     RenderTimeout,
+    TooComplex,
+    TooMuchMemory,
 )
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.purge import Purge
@@ -51,6 +53,20 @@ async def test_three_strikes_of_any_kind_are_out_for_an_hour(now: list[float]) -
     now[0] += 3599
     assert await codes(previewer, 1, "/fit/9/9/h/x") == ["quarantined"]
     now[0] += 1
+    assert await codes(previewer, 1) == ["ok"]
+
+
+@pytest.mark.parametrize("kind", [TooMuchMemory, TooComplex])
+async def test_processes_that_explain_their_end_count_for_a_tenth(
+    kind: type[MicropicError], now: list[float]
+) -> None:
+    """What they say may be a lie: a picture may not end one process after the other with it."""
+    cost, refused = kind("It ended."), kind("It was refused.")
+    cost.ended_process = True
+    previewer = Quarantine(Strikes(), 2.5, Scripted(*[refused] * 50, *[cost] * 30, None))
+    assert await codes(previewer, 80) == [kind.code] * 80
+    assert await codes(previewer, 1) == ["quarantined"]
+    now[0] += 3600
     assert await codes(previewer, 1) == ["ok"]
 
 
