@@ -25,6 +25,11 @@ class FreeProcesses:
                 return
         self._idle.append(process)
 
+    def drop(self, process: RenderProcess) -> None:
+        """Hand a process out no more."""
+        if process in self._idle:
+            self._idle.remove(process)
+
     async def get(self, timeout: float) -> RenderProcess:
         """Give a process that takes pictures; the one that worked last, whose caches are warm.
 

@@ -148,6 +148,11 @@ class RenderSettings(_Section):
     max_memory: kinds.Bytes = Field(
         ByteSize(1024**3), description="address space of a render process"
     )
+    max_renders_per_process: kinds.Count = Field(
+        5000,
+        description="Renders after which a render process is replaced, at 80 to 100 % of this "
+        "number. 0 keeps processes forever.",
+    )
     sandbox: kinds.Switch = Field(
         True,  # noqa: FBT003 # the default
         description="whether render processes lack network, files and commands (docs/sandbox.md)",

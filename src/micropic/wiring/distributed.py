@@ -98,7 +98,7 @@ async def run_previewer(settings: Settings) -> None:
         made = maker.making(_sources(settings, cache, maker.fetching))
         previewer: Previewer = PrivateBypass(
             shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, made))),
-            private=maker.making(maker.fetching),
+            private=maker.making(maker.fetching, private=True),
         )
         if settings.previewer.max_rate:
             previewer = Paced(settings.previewer.max_rate, previewer)
@@ -122,7 +122,7 @@ def _intake(settings: Settings, maker: Maker) -> Bounds:
         usual=usual,
         most=settings.amqp.prefetch or usual + settings.source.max_in_flight,
         workable=workable,
-        idle=lambda: maker.renderer.line.coming,
+        idle=lambda: maker.renderer.line.coming + maker.private_renderer.line.coming,
     )
 
 

@@ -26,12 +26,15 @@ class Maker:
     tracer: Tracer
     previews: Previews
     renderer: RenderSlots
+    private_renderer: RenderSlots
+    """Processes that no public picture reaches, which might see what a private one has left."""
     fetching: Previewer
     strikes: Strikes
 
-    def making(self, sources: Previewer) -> Previewer:
-        """Make previews of what `sources` give; all that do so share processes and strikes."""
-        local = Local(RenderAdmission(self.renderer.line, sources), self.renderer)
+    def making(self, sources: Previewer, *, private: bool = False) -> Previewer:
+        """Make previews of what `sources` give; all that do so share strikes."""
+        renderer = self.private_renderer if private else self.renderer
+        local = Local(RenderAdmission(renderer.line, sources), renderer)
         made = common.quarantine(self.settings, self.strikes, local)
         return traced(self.tracer, "make", self.previews.counted(made))
 
@@ -70,12 +73,15 @@ async def maker(
     """
     room, previews = room_for_sources(settings), Previews()
     renderer = await stack.enter_async_context(common.renderer(settings, room, longest_wait))
+    private = await stack.enter_async_context(
+        common.renderer(settings, room, longest_wait, when_needed=True)
+    )
     source = await common.source(settings, stack, metrics, room)
     fetching = traced(tracer, "fetch", Fetching(source, common.policy(settings)))
     fetches = Line(settings.source.max_in_flight, settings.proxy.max_wait)
     metrics.add(previews.samples)
-    watched.renderer(metrics, renderer)
+    watched.renderers(metrics, renderer, private)
     watched.fetches(metrics, fetches)
     watched.room(metrics, room)
     admitted = FetchAdmission(fetches, renderer.line, fetching)
-    return Maker(settings, tracer, previews, renderer, admitted, Strikes())
+    return Maker(settings, tracer, previews, renderer, private, admitted, Strikes())
