@@ -141,7 +141,7 @@ async def test_a_small_picture_that_is_damaged_is_still_that(slots: RenderSlots,
 async def test_the_last_words_of_a_process_tell_why_it_died(
     said: str, error: type[MicropicError]
 ) -> None:
-    assert type(_end(said)) is error
+    assert type(_end(said, drawing=True, decoding=True)) is error
 
 
 @pytest.mark.skipif(not has_faces(), reason="no wheel of the extra for this machine")

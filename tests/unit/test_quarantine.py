@@ -10,6 +10,8 @@ from micropic.domain.errors import (
     Quarantined,
     RenderCrashed,
     RenderTimeout,
+    TooComplex,
+    TooMuchMemory,
 )
 from micropic.domain.model import Preview, Rendered, SourceFacts, Transform
 from micropic.domain.purge import Purge
@@ -119,6 +121,20 @@ async def test_an_image_without_a_known_hash_is_hashed() -> None:
         with pytest.raises(RenderCrashed):
             await renders.render(fetched, preview_request())
     assert await code(renders) == "quarantined"
+
+
+@pytest.mark.parametrize("kind", [TooMuchMemory, TooComplex])
+async def test_processes_that_explain_their_end_count_for_a_tenth(
+    kind: type[MicropicError], now: list[float]
+) -> None:
+    """What they say may be a lie: a picture may not end one process after the other with it."""
+    cost, refused = kind("It ended."), kind("It was refused.")
+    cost.ended_process = True
+    previewer = Quarantine(Strikes(), 2.5, Scripted(*[refused] * 50, *[cost] * 30, None))
+    assert await codes(previewer, 80) == [kind.code] * 80
+    assert await codes(previewer, 1) == ["quarantined"]
+    now[0] += 3600
+    assert await codes(previewer, 1) == ["ok"]
 
 
 async def test_a_strike_is_forgotten_after_an_hour_without_another(now: list[float]) -> None:

@@ -39,7 +39,7 @@ def test_a_preview_from_a_cache_says_so() -> None:
 
 @pytest.mark.parametrize("kind", errors.BY_CODE.values(), ids=lambda kind: kind.code)
 def test_every_error_comes_back_equal(kind: type[MicropicError]) -> None:
-    members = {"detail": "é", "status": 401, "headers": {"a": "b"}, "retry_after": 7}
+    members = {"detail": "é", "status": 401, "headers": {"Retry-After": "7"}, "retry_after": 7}
     error = kind.from_members(members)
     wire = messages.problem_to_message(error).SerializeToString()
     back = messages.problem_from_message(preview_pb2.Problem.FromString(wire))
@@ -113,6 +113,34 @@ def test_credentials_make_a_request_private_whatever_the_message_says() -> None:
 def test_what_is_no_request_is_refused(key: str) -> None:
     with pytest.raises(BadRequest):
         messages.request_from_message(request_pb2.PreviewRequest(key=key, time_left=1))
+
+
+def test_a_problem_brings_no_header_but_those_of_a_refusal() -> None:
+    """What a worker or the shared cache says is not all believed, either."""
+    fields = {
+        "Set-Cookie": "a=b", "Content-Type": "text/html", "WWW-Authenticate": "Basic\r\nX: y",
+        "Retry-After": "5", "www-authenticate": "Basic",
+    }  # fmt: skip
+    refusal = preview_pb2.Problem(
+        code="origin_refused", detail="No\r\n\x1b[2J\x85" + 2000 * "x", status=404, headers=fields
+    )
+    back = messages.problem_from_message(refusal)
+    assert isinstance(back, errors.OriginRefused)
+    assert back.headers == {"Retry-After": "5", "www-authenticate": "Basic"}
+    assert back.detail.startswith("No [2J xxx")
+    assert len(back.detail) == 1000
+    busy = messages.problem_from_message(
+        preview_pb2.Problem(code="overloaded", retry_after=2**32 - 1, status=200, headers=fields)
+    )
+    assert busy.to_wire() == {"code": "overloaded", "detail": "", "retry_after": 3600}
+
+
+def test_a_preview_is_of_a_kind_that_is_made_or_of_none() -> None:
+    """Neither a script nor a header field comes by way of what a worker or the cache says."""
+    timing = preview_pb2.Timing(detail="unchanged\r\nSet-Cookie: a=b")
+    said = preview_pb2.Preview(body=b"<script>", media_type="text/html", timing=timing)
+    made = messages.preview_from_message(said)
+    assert (made.media_type, made.provenance.detail) == ("application/octet-stream", "")
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

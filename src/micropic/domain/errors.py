@@ -43,6 +43,8 @@ class MicropicError(Exception):
 
     code: ClassVar[str] = "internal_error"
     _retry_after: ClassVar[int | None] = None
+    ended_process = False
+    """Whether it cost a render process: known where the picture was rendered, and not beyond."""
 
     def __init__(self, detail: str, *, retry_after: int | None = None) -> None:
         super().__init__(detail)

@@ -38,6 +38,11 @@ class FreeProcesses:
         self._long -= turn.is_long
         self._hand_out()
 
+    def drop(self, process: RenderProcess) -> None:
+        """Hand a process out no more."""
+        if process in self._idle:
+            self._idle.remove(process)
+
     async def get(self, timeout: float, turn: Turn) -> RenderProcess:
         """Give a process that takes pictures; the one that worked last, whose caches are warm.
 

@@ -11,22 +11,27 @@ process -> us   {"media_type": "image/jpeg", "length": 7046}        the preview,
              or {"error": {"code": "broken_image", "detail": "..."}}
 ```
 
-The source lies in the memory file from its beginning; the preview takes its place there. End
-of file on the socket means that the process died. Some libraries end it when they get no memory:
-GLib, librsvg and OpenBLAS do; and `drawing_time` does over an SVG that takes too long. What was
-written before tells these from a crash. `phase` tells whether it was decoding still.
+The source lies in the memory file from its beginning; the preview takes its place there, and
+zeros that of both once the preview is read. End of file on the socket means that the process died.
+Some libraries end it when they get no memory: GLib, librsvg and OpenBLAS do; and `drawing_time`
+does over an SVG that takes too long. What was written before tells these from a crash. `phase`
+tells whether it was decoding still.
+
+A process may be in the hands of whoever drew its picture. What it says is read by `replies`; a
+process that says anything else, or when nothing is asked, is killed, and that is a RenderCrashed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import socket
 import sys
 from dataclasses import asdict
-from typing import Any, cast
+from typing import cast
 
 import orjson
 
@@ -37,16 +42,12 @@ from micropic.domain.errors import (
     RenderTimeout,
     TooComplex,
     TooMuchMemory,
-    from_wire,
 )
 from micropic.domain.model import Transform
-from micropic.imaging import memory_file, phase
+from micropic.imaging import memory_file, phase, replies
 from micropic.imaging.drawing_time import LAST_WORDS
-from micropic.imaging.kinds import Limits, no_memory
+from micropic.imaging.kinds import SNIFFED, Limits, is_drawing, no_memory
 
-_KEPT_BODY = 4 * 1024 * 1024
-"""Bytes of a memory file that stay allocated between two pictures."""
-_LONGEST_LINE = 64 * 1024
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 2.0
 _SAID = 4096
@@ -87,11 +88,21 @@ class RenderProcess(asyncio.Protocol):
         self._phase = phase_file
         self._received = bytearray()
         self._used = 0
+        self._transform: Transform
+        self._is_drawing = False
         self._ready: asyncio.Future[dict[str, list[str]]] = loop.create_future()
         self._reply: asyncio.Future[Reply] | None = None
         self._timer: asyncio.TimerHandle
         self._transport: asyncio.Transport
         self._process: asyncio.subprocess.Process
+        self._is_distrusted = False
+        """Whether it said what it may not: then its last words explain nothing."""
+        self._renders = 0
+        self.most_renders = math.inf
+        """How many pictures it is to be given."""
+        self.worn: asyncio.Future[None] = loop.create_future()
+        """Done once it has been given as many."""
+        self._is_retired = False
         self.killed = False
         """Whether it was ended by us."""
         self.gone: asyncio.Future[None] = loop.create_future()
@@ -112,7 +123,6 @@ class RenderProcess(asyncio.Protocol):
         """
         ours, theirs = socket.socketpair()
         body = os.memfd_create("micropic-render", os.MFD_CLOEXEC)
-        os.ftruncate(body, _KEPT_BODY)
         words = os.memfd_create("micropic-words", os.MFD_CLOEXEC)
         phase_file = phase.create()
         process = cls(body, words, phase_file, limits.preview_bytes)
@@ -162,7 +172,7 @@ class RenderProcess(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Tell whether it can be given a picture."""
-        return not (self.killed or self.gone.done())
+        return not (self.killed or self._is_retired or self.gone.done())
 
     def send(
         self, body: bytes | bytearray, transform: Transform, seconds: float
@@ -174,6 +184,8 @@ class RenderProcess(asyncio.Protocol):
         """
         loop = asyncio.get_running_loop()
         self._used = len(body)
+        self._transform = transform
+        self._is_drawing = is_drawing(bytes(body[:SNIFFED]))
         memory_file.write(self._body, body)
         phase.begin(self._phase)
         request = {
@@ -184,6 +196,9 @@ class RenderProcess(asyncio.Protocol):
         self._reply = loop.create_future()
         self._timer = loop.call_later(seconds, self._time_up, self._reply, seconds)
         self._transport.write(orjson.dumps(request) + b"\n")
+        self._renders += 1
+        if self._renders >= self.most_renders and not self.worn.done():
+            self.worn.set_result(None)
         return self._reply
 
     def kill(self) -> None:
@@ -191,6 +206,13 @@ class RenderProcess(asyncio.Protocol):
         self.killed = True
         if self._process.returncode is None:
             self._process.kill()
+
+    async def retire(self) -> None:
+        """Take no more pictures, and end once the one that it is at is done."""
+        self._is_retired = True
+        if self._reply:
+            await asyncio.wait([self._reply])
+        await self.stop()
 
     async def stop(self) -> None:
         """End the process: by closing its socket, or at once if it does not heed that."""
@@ -209,29 +231,47 @@ class RenderProcess(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take what it says."""
+        """Take what it says: one line, when one is awaited."""
         self._received += data
-        if self._received.endswith(b"\n"):
-            line, self._received = self._received, bytearray()
-            try:
-                self._take(orjson.loads(line))
-            except Exception:  # noqa: BLE001 # it speaks out of turn, or nonsense
-                self.kill()  # it is not to be trusted
-        elif len(self._received) > _LONGEST_LINE:
+        try:
+            if line := self._whole_line():
+                self._take(line)
+        except Exception:  # noqa: BLE001 # it speaks out of turn, or nonsense
+            self._received.clear()
+            self._is_distrusted = True
             self.kill()
 
-    def _take(self, said: dict[str, Any]) -> None:
+    def _whole_line(self) -> bytes:
+        """Give the line that is awaited, or nothing while it lacks its end.
+
+        Raises:
+            ReplyError: none is awaited, it is too long, or there is more.
+
+        """
+        said, awaited = self._received, self._reply or self._ready
+        end = said.find(b"\n")
+        is_over = end >= 0 and end != len(said) - 1
+        if self.killed or awaited.done() or len(said) > replies.LONGEST_LINE or is_over:
+            raise replies.ReplyError(said)
+        if end < 0:
+            return b""
+        self._received = bytearray()
+        return bytes(said)
+
+    def _take(self, line: bytes) -> None:
         if self._reply is None:
-            self._ready.set_result(said["sandbox"])
+            self._ready.set_result(replies.ready(line))
             return
-        length = said.get("length", 0)
-        if length > self._max_preview_bytes:  # it was to say so instead: it is not to be trusted
-            raise ValueError
-        preview = self._preview(length)
-        if "error" in said:
-            self._reply.set_exception(from_wire(said["error"]))
+        largest = min(os.fstat(self._body).st_size, self._max_preview_bytes)
+        said = replies.reply(line, self._transform, largest)
+        if isinstance(said, MicropicError):
+            self._clear(0)
+            self._reply.set_exception(said)
         else:
-            self._reply.set_result((said["media_type"], preview))
+            preview = os.pread(self._body, said.length, 0)
+            replies.check_preview(preview, said)
+            self._clear(said.length)
+            self._reply.set_result((said.format.media_type, preview))
         self._timer.cancel()
 
     def _time_up(self, reply: asyncio.Future[Reply], seconds: float) -> None:
@@ -241,42 +281,45 @@ class RenderProcess(asyncio.Protocol):
             decoding = phase.is_decoding(self._phase)
             reply.set_exception(RenderTimeout(msg, seconds, decoding=decoding))
 
-    def _preview(self, length: int) -> bytes:
-        """Take the preview out at once: when the process has died the memory file is gone."""
-        preview = os.pread(self._body, length, 0)
-        if max(self._used, length) > _KEPT_BODY:
-            os.ftruncate(self._body, _KEPT_BODY)
-        if os.lseek(self._words, 0, os.SEEK_CUR):  # of no interest: the process lives
+    def _clear(self, length: int) -> None:
+        """Leave nothing of a picture and its preview of `length` to the next one's client."""
+        memory_file.clear(self._body, max(self._used, length))
+        if os.fstat(self._words).st_size:  # of no interest: the process lives
             os.ftruncate(self._words, os.lseek(self._words, 0, os.SEEK_SET))
-        return preview
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # however it ended
         """Note its end, and what it said before."""
         if self._process.returncode is None:  # it may have closed its socket, and live on
             self._process.kill()
         os.close(self._body)
-        written = os.lseek(self._words, 0, os.SEEK_CUR)
+        written = os.fstat(self._words).st_size
         words = os.pread(self._words, _SAID, max(0, written - _SAID))
         os.close(self._words)
-        self.said = words.decode(errors="replace")
         decoding = phase.is_decoding(self._phase)
         os.close(self._phase)
+        self.said = replies.printable(words)
         self.gone.set_result(None)
         for awaited in (self._ready, self._reply):
             if awaited and not awaited.done():
-                awaited.set_exception(_end(self.said, decoding=decoding))
+                believed = "" if self._is_distrusted else self.said
+                end = _end(believed, drawing=self._is_drawing, decoding=decoding)
+                awaited.set_exception(end)
         if self._reply:
             self._timer.cancel()
 
 
-def _end(said: str, *, decoding: bool = False) -> MicropicError:
-    """Give the error for the end of a process, by its last words, and by what it was at."""
-    if LAST_WORDS in said:
-        return TooComplex("Drawing the SVG takes more time than render.max_drawing_time allows.")
-    if _OUT_OF_MEMORY.search(said):
-        return no_memory()
-    msg = "The renderer crashed over this picture, which may be damaged."
-    return RenderCrashed(msg, decoding=decoding)
+def _end(said: str, *, drawing: bool, decoding: bool) -> MicropicError:
+    """Give the error for the end of a process, by its last words, as far as they can be true."""
+    error: MicropicError
+    if drawing and LAST_WORDS in said:
+        error = TooComplex("Drawing the SVG takes more time than render.max_drawing_time allows.")
+    elif _OUT_OF_MEMORY.search(said):
+        error = no_memory()
+    else:
+        msg = "The renderer crashed over this picture, which may be damaged."
+        error = RenderCrashed(msg, decoding=decoding)
+    error.ended_process = True
+    return error
 
 
 def _environment() -> dict[str, str]:

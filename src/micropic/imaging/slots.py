@@ -1,13 +1,15 @@
 """Render slots: processes that can be killed, one picture at a time each.
 
 Nothing is shared between slots. A process that dies costs the request it was at, if any, and a new
-process takes its place.
+process takes its place. One that has rendered its share is replaced, too, before it leaves: what a
+picture has done to it, and what it remembers of pictures, does not last.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import random
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 _LEAST_TIME = 0.1
 """Seconds that a request must have left when its render begins."""
 _LONGEST_BACKOFF = 1.0
+_LEAST_SHARE = 0.8
+"""Of `most_renders`: that not all processes are replaced at once, each has another number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,10 @@ class SlotOptions:
     """Seconds that a picture may wait for a process."""
     smart_faces: bool = True
     """Whether `smart` looks for faces, where the extra for them is installed."""
+    most_renders: int = 5000
+    """Pictures after which a process is replaced; 0: never."""
+    when_needed: bool = False
+    """Whether a process is started only once a picture waits for it."""
 
 
 class RenderSlots:
@@ -63,13 +71,18 @@ class RenderSlots:
         self._room = room or Room()
         self._alive: set[RenderProcess] = set()
         self._keepers: list[asyncio.Task[None]] = []
+        self._replacing = asyncio.Lock()
         self.line = RenderLine(count, options.longest_wait)
         """Pictures that no process is free for."""
         self._free = FreeProcesses(self.line.most_long)
         self.killed = self.died = 0
         """Processes whose time was up over a picture, and that ended by themselves."""
+        self.recycled = 0
+        """Processes that had rendered their share."""
 
     async def __aenter__(self) -> Self:
+        if self._options.when_needed:
+            return self
         first = await asyncio.gather(*(self.start_one() for _ in range(self._count)))
         for process in first:
             self._take_in(process)
@@ -97,12 +110,16 @@ class RenderSlots:
 
         """
         options = self._options
-        return await RenderProcess.start(
+        process = await RenderProcess.start(
             options.max_memory,
             options.limits,
             sandbox=options.sandbox,
             smart_faces=options.smart_faces,
         )
+        if most := options.most_renders:
+            least = max(1, int(_LEAST_SHARE * most))
+            process.most_renders = random.randint(least, most)  # noqa: S311 # no secret
+        return process
 
     @property
     def ready(self) -> bool:
@@ -154,6 +171,7 @@ class RenderSlots:
 
     async def _free_process(self, turn: Turn, left: float) -> RenderProcess:
         process = None
+        self._start_needed()
         try:
             process = await self._free.get(left, turn)
         except TimeoutError:
@@ -176,23 +194,57 @@ class RenderSlots:
         if process.usable:
             self._free.add(process)
 
+    def _start_needed(self) -> None:
+        """Start one process more if those that there are have more to do than they can."""
+        if len(self._keepers) < min(self._count, self.line.busy + self.line.waiting):
+            self._keepers.append(asyncio.create_task(self._start_and_keep()))
+
+    async def _start_and_keep(self) -> None:
+        process = await self._start_again()
+        self._take_in(process)
+        await self._keep(process)
+
     def _take_in(self, process: RenderProcess) -> None:
         self._alive.add(process)
         self._free.add(process)
 
     async def _keep(self, process: RenderProcess) -> None:
-        """Keep one slot alive: put a new process in the place of one that died."""
+        """Keep one slot alive: put a new process in the place of one that died or is worn."""
         while True:
             try:
-                await asyncio.shield(process.gone)
+                await asyncio.wait(
+                    [process.gone, process.worn], return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
                 if process.gone.done():
                     self._alive.discard(process)
-            self.killed += process.killed
-            self.died += not process.killed
-            log.warning("render_process_died", pid=process.pid, said=process.said)
-            process = await self._start_again()
-            self._take_in(process)
+            if process.gone.done():
+                self._note_death(process)
+                fresh = await self._start_again()
+                self._take_in(fresh)
+            else:
+                fresh = await self._replace(process)
+            process = fresh
+
+    def _note_death(self, process: RenderProcess) -> None:
+        self.killed += process.killed
+        self.died += not process.killed
+        log.warning("render_process_died", pid=process.pid, said=process.said)
+
+    async def _replace(self, process: RenderProcess) -> RenderProcess:
+        """Start another process, then let this one leave: there are never fewer, and one more."""
+        async with self._replacing:
+            fresh = await self._start_again()
+            self._take_in(fresh)
+            if process.gone.done():
+                self._note_death(process)
+            else:
+                self._free.drop(process)
+                await process.retire()
+                self.recycled += 1
+                log.info("render_process_recycled", pid=process.pid, by=fresh.pid)
+            self._alive.discard(process)
+        return fresh
 
     async def _start_again(self) -> RenderProcess:
         backoff = 0.1

@@ -48,7 +48,7 @@ def _answer(request: dict[str, Any], body: int, render: _Render) -> dict[str, An
     try:
         preview = _rendered(body, request["length"], transform, render)
     except MicropicError as error:
-        return {"error": error.to_wire()}
+        return {"error": {"code": error.code, "detail": error.detail}}
     memory_file.write(body, preview.body)
     return {"length": len(preview.body), "media_type": preview.media_type}
 

@@ -8,8 +8,14 @@ import time
 import structlog
 
 from micropic.domain import urls
-from micropic.domain.blame import incriminates_image
-from micropic.domain.errors import Quarantined, RenderCrashed, RenderTimeout
+from micropic.domain.blame import incriminates_image, is_cheap
+from micropic.domain.errors import (
+    Quarantined,
+    RenderCrashed,
+    RenderTimeout,
+    TooComplex,
+    TooMuchMemory,
+)
 from micropic.domain.model import Preview, PreviewRequest, Rendered, Transform
 from micropic.domain.purge import Purge
 from micropic.domain.recent import Recent
@@ -17,7 +23,11 @@ from micropic.ports import Renderer
 
 log = structlog.get_logger()
 
-_STRIKES = 3
+_STRIKE = 10
+_EXPLAINED = 1
+"""What a process that ended for lack of memory or time counts for: so it says itself, and a picture
+that has taken it over may say so each time."""
+_OUT = 3 * _STRIKE
 _SECONDS = 3600.0
 _MOST = 10_000
 """How many images, and how many previews, are remembered."""
@@ -26,10 +36,11 @@ _MOST = 10_000
 class Strikes:
     """How often images and single previews of them have crashed or hung a render process.
 
-    At the third strike an image, or a preview, is quarantined. Images are known by the SHA-256 of
-    their bodies: another URL of the same bytes is no new start, and other bytes are. A strike
-    expires after an hour without another, and each preview that succeeds takes one away: an image
-    that many request is not quarantined because of what befell the machine.
+    At the third strike an image, or a preview, is quarantined; a process that ends for lack of
+    memory or time counts for a tenth of one. Images are known by the SHA-256 of their bodies:
+    another URL of the same bytes is no new start, and other bytes are. A strike expires after an
+    hour without another, and each preview that succeeds takes one away: an image that many request
+    is not quarantined because of what befell the machine.
     """
 
     def __init__(self) -> None:
@@ -41,16 +52,24 @@ class Strikes:
     def is_quarantined(self, image: str, transform: Transform, now: float) -> bool:
         """Return True if the image, or this preview of it, is refused at `now`."""
         counted = image, _preview(image, transform)
-        return any(self._count(key, now) >= _STRIKES for key in counted)
+        return any(self._count(key, now) >= _OUT for key in counted)
 
-    def add(self, image: str, transform: Transform, now: float, *, of_image: bool) -> bool:
+    def add(
+        self,
+        image: str,
+        transform: Transform,
+        now: float,
+        *,
+        of_image: bool,
+        weight: int = _STRIKE,
+    ) -> bool:
         """Count one more strike; return True if the image as a whole is quarantined by it."""
-        self._add(_preview(image, transform), now)
-        return of_image and self._add(image, now) == _STRIKES
+        self._add(_preview(image, transform), now, weight)
+        return of_image and self._add(image, now, weight)
 
     def has_struck(self, image: str, transform: Transform, now: float) -> bool:
         """Return True if this preview has a strike already."""
-        return self._count(_preview(image, transform), now) > 0
+        return self._count(_preview(image, transform), now) >= _STRIKE
 
     def take_away(self, image: str, transform: Transform, now: float) -> None:
         """Count one strike less for the image and this preview of it."""
@@ -58,8 +77,8 @@ class Strikes:
             count = self._count(key, now)
             if count:
                 self._counts.forget(key)
-            if count > 1:
-                self._counts.add(key, count - 1, now)
+            if count > _STRIKE:
+                self._counts.add(key, count - _STRIKE, now)
 
     def note_source(self, source: str, image: str, now: float) -> None:
         """Remember which image a source (by its key) is, so that a purge of it can be obeyed."""
@@ -75,10 +94,10 @@ class Strikes:
     def _count(self, key: str, now: float) -> int:
         return self._counts.get(key, now) or 0
 
-    def _add(self, key: str, now: float) -> int:
-        count = self._count(key, now) + 1
-        self._counts.add(key, count, now)
-        return count
+    def _add(self, key: str, now: float, weight: int) -> bool:
+        before = self._count(key, now)
+        self._counts.add(key, before + weight, now)
+        return before < _OUT <= before + weight
 
 
 class Quarantine:
@@ -120,6 +139,11 @@ class Quarantine:
             if error.seconds >= self._patience:
                 self._strike(image, request, error)
             raise
+        except (TooComplex, TooMuchMemory) as error:
+            if error.ended_process:
+                now, of_image = time.monotonic(), is_cheap(transform)
+                self._count(image, request, now, of_image=of_image, weight=_EXPLAINED)
+            raise
         self._strikes.take_away(image, transform, time.monotonic())
         return rendered
 
@@ -127,12 +151,23 @@ class Quarantine:
         self, image: str, request: PreviewRequest, error: RenderCrashed | RenderTimeout
     ) -> None:
         transform, now = request.transform, time.monotonic()
-        source = urls.source_key(request.source)
-        self._strikes.note_source(source, image, now)
         # Decoding is the same for each transform; what comes after it may fail by one alone.
         is_new = error.decoding or not self._strikes.has_struck(image, transform, now)
         of_image = is_new and incriminates_image(error, transform)
-        if self._strikes.add(image, transform, now, of_image=of_image):
+        self._count(image, request, now, of_image=of_image)
+
+    def _count(
+        self,
+        image: str,
+        request: PreviewRequest,
+        now: float,
+        *,
+        of_image: bool,
+        weight: int = _STRIKE,
+    ) -> None:
+        source = urls.source_key(request.source)
+        self._strikes.note_source(source, image, now)
+        if self._strikes.add(image, request.transform, now, of_image=of_image, weight=weight):
             log.warning("quarantined", source=urls.source_of(source), seconds=_SECONDS)
 
 

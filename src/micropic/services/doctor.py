@@ -68,6 +68,8 @@ class Machine(NamedTuple):
     slots: int
     max_memory: int
     """Bytes of address space, each."""
+    has_private: bool = False
+    """Whether there may be as many again, for private pictures."""
 
 
 def settings(given: int, notes: Iterable[str]) -> Finding:
@@ -138,9 +140,10 @@ def sandbox(process: RenderProcess, *, wanted: bool) -> Finding:
 def memory(machine: Machine) -> Finding:
     """Compare what all render processes may take with what there is."""
     there = _memory_limit()
-    most = machine.slots * machine.max_memory
+    processes = machine.slots * (1 + machine.has_private)
+    most = processes * machine.max_memory
     detail = (
-        f"{machine.slots} render processes of {_mib(machine.max_memory)} at the most, "
+        f"{processes} render processes of {_mib(machine.max_memory)} at the most, "
         f"{_mib(there)} there"
     )
     if most <= there:

@@ -127,6 +127,10 @@ RENDER_ENDS = _counter(
     "Render processes that were killed when their time was up, or died over a picture",
     "reason",
 )
+RENDER_RECYCLED = _counter(
+    "micropic_render_processes_recycled_total",
+    "Render processes replaced after `render.max_renders_per_process` renders",
+)
 CACHE_ENTRIES = _gauge("micropic_cache_entries", "Entries that are kept", "level")
 CACHE_BYTES = _gauge("micropic_cache_bytes", "What they take up", "level")
 CACHE_MAX_BYTES = _gauge("micropic_cache_max_bytes", "What they may take up", "level")

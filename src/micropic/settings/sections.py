@@ -189,6 +189,11 @@ class RenderSettings(_Section):
         ByteSize(16 * 1024**2),
         description="maximum size of a preview in bytes; larger ones get 413",
     )
+    max_renders_per_process: kinds.Count = Field(
+        5000,
+        description="Renders after which a render process is replaced, at 80 to 100 % of this "
+        "number. 0 keeps processes forever.",
+    )
     sandbox: kinds.Switch = Field(
         True,  # noqa: FBT003 # the default
         description="whether render processes lack network, files and commands (docs/sandbox.md)",

@@ -73,7 +73,11 @@ def in_memory(memory: Cache, behind: Cache, inner: Previewer) -> Previewer:
 
 
 def renderer(
-    settings: Settings, room: Room | None = None, longest_wait: float = math.inf
+    settings: Settings,
+    room: Room | None = None,
+    longest_wait: float = math.inf,
+    *,
+    when_needed: bool = False,
 ) -> RenderSlots:
     """Give the render processes, not yet started, for pictures that wait so many seconds."""
     render = settings.render
@@ -85,6 +89,8 @@ def renderer(
             sandbox=render.sandbox,
             longest_wait=longest_wait,
             smart_faces=render.smart_faces,
+            most_renders=render.max_renders_per_process,
+            when_needed=when_needed,
             limits=Limits(
                 pixels=render.max_pixels,
                 avif_pixels=render.max_avif_pixels,

@@ -98,7 +98,7 @@ async def run_previewer(settings: Settings) -> None:
         made = maker.making(_sources(settings, cache, maker.fetching))
         previewer: Previewer = PrivateBypass(
             shared=LeaseKeeping(cache, Recall(cache, Discarding(cache, made))),
-            private=maker.making(maker.fetching),
+            private=maker.making(maker.fetching, private=True),
         )
         if settings.previewer.max_rate:
             previewer = Paced(settings.previewer.max_rate, previewer)
@@ -130,7 +130,7 @@ def _intake(settings: Settings, maker: Maker) -> Bounds:
         most=settings.amqp.prefetch or usual + settings.source.max_in_flight,
         workable=workable,
         # Long renders that wait for each other keep no short one in the queue either.
-        idle=lambda: maker.renderer.line.coming + maker.renderer.line.long_waiting,
+        idle=lambda: sum(line.coming + line.long_waiting for line in maker.lines),
     )
 
 

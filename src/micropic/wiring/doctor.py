@@ -37,7 +37,12 @@ async def examine(settings: Settings, notes: list[str], service: str) -> list[Fi
 
 
 async def _renderer(settings: Settings) -> list[Finding]:
-    machine = Machine(cores(), common.slots(settings), settings.render.max_memory)
+    machine = Machine(
+        cores(),
+        common.slots(settings),
+        settings.render.max_memory,
+        has_private=bool(settings.source.credential_hosts),
+    )
     findings = [doctor.processors(machine), doctor.memory(machine), doctor.codecs()]
     try:
         process = await common.renderer(settings).start_one()

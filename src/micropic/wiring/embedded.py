@@ -44,7 +44,7 @@ async def run_embedded(settings: Settings) -> None:
         shared = _shared(settings, opened, made, partial(admit, maker.renderer.line))
         previewer: Previewer = PrivateBypass(
             shared=shared if opened.in_memory else common.in_memory(memory, opened.cache, shared),
-            private=Admission(gate, maker.making(maker.fetching)),
+            private=Admission(gate, maker.making(maker.fetching, private=True)),
         )
         previewer = traced(tracer, "preview", previewer, first=True)
         helpful = {"cache": opened.trouble} if opened.trouble else {}

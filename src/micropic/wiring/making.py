@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from micropic.domain.render_line import RenderLine
 from micropic.domain.waiting import Line, Room
 from micropic.imaging.slots import RenderSlots
 from micropic.pipeline.admission import FetchAdmission, RenderAdmission
@@ -26,14 +27,22 @@ class Maker:
     tracer: Tracer
     previews: Previews
     renderer: RenderSlots
+    private_renderer: RenderSlots
+    """Processes that no public picture reaches, which might see what a private one has left."""
     room: Room
     fetching: Previewer
     strikes: Strikes
 
-    def making(self, sources: Previewer) -> Previewer:
-        """Make previews of what `sources` give; all that do so share processes and strikes."""
-        renderer = common.quarantine(self.settings, self.strikes, self.renderer)
-        local = Local(RenderAdmission(self.renderer.line, sources), renderer, self.room)
+    @property
+    def lines(self) -> tuple[RenderLine, RenderLine]:
+        """Those who wait for public and for private renders."""
+        return self.renderer.line, self.private_renderer.line
+
+    def making(self, sources: Previewer, *, private: bool = False) -> Previewer:
+        """Make previews of what `sources` give; all that do so share strikes."""
+        pool = self.private_renderer if private else self.renderer
+        renderer = common.quarantine(self.settings, self.strikes, pool)
+        local = Local(RenderAdmission(pool.line, sources), renderer, self.room)
         return traced(self.tracer, "make", self.previews.counted(local))
 
 
@@ -71,12 +80,15 @@ async def maker(
     """
     room, previews = room_for_sources(settings), Previews()
     renderer = await stack.enter_async_context(common.renderer(settings, room, longest_wait))
+    private = await stack.enter_async_context(
+        common.renderer(settings, room, longest_wait, when_needed=True)
+    )
     source = await common.source(settings, stack, metrics, room)
     fetching = traced(tracer, "fetch", Fetching(source, common.policy(settings)))
     fetches = Line(settings.source.max_in_flight, settings.proxy.max_wait)
     metrics.add(previews.samples)
-    watched.renderer(metrics, renderer)
+    watched.renderers(metrics, renderer, private)
     watched.fetches(metrics, fetches)
     watched.room(metrics, room)
     admitted = FetchAdmission(fetches, renderer.line, fetching)
-    return Maker(settings, tracer, previews, renderer, room, admitted, Strikes())
+    return Maker(settings, tracer, previews, renderer, private, room, admitted, Strikes())

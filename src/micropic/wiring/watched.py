@@ -98,11 +98,16 @@ def origins(told: Metrics, of: Origins) -> None:
     told.number(metrics.ORIGINS_LEFT_ALONE, lambda: of.left_alone)
 
 
-def renderer(told: Metrics, of: RenderSlots) -> None:
-    """Tell what the render processes do, and what became of them."""
-    told.number(metrics.RENDER_PROCESSES, lambda: of.usable)
-    told.number(metrics.RENDER_BUSY, lambda: of.line.busy)
-    told.number(metrics.RENDER_WAITING, lambda: of.line.waiting)
-    told.number(metrics.REFUSALS, lambda: of.line.refused, "render")
-    told.number(metrics.RENDER_ENDS, lambda: of.killed, "killed")
-    told.number(metrics.RENDER_ENDS, lambda: of.died, "died")
+def renderers(told: Metrics, *pools: RenderSlots) -> None:
+    """Tell what the render processes of all pools do, and what became of them."""
+
+    def total(of: Callable[[RenderSlots], int]) -> Callable[[], int]:
+        return lambda: sum(map(of, pools))
+
+    told.number(metrics.RENDER_PROCESSES, total(lambda pool: pool.usable))
+    told.number(metrics.RENDER_BUSY, total(lambda pool: pool.line.busy))
+    told.number(metrics.RENDER_WAITING, total(lambda pool: pool.line.waiting))
+    told.number(metrics.REFUSALS, total(lambda pool: pool.line.refused), "render")
+    told.number(metrics.RENDER_ENDS, total(lambda pool: pool.killed), "killed")
+    told.number(metrics.RENDER_ENDS, total(lambda pool: pool.died), "died")
+    told.number(metrics.RENDER_RECYCLED, total(lambda pool: pool.recycled))

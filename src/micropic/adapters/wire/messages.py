@@ -18,7 +18,17 @@ from micropic.v1 import cache_pb2, preview_pb2, request_pb2
 _FACTS = tuple(field.name for field in fields(SourceFacts))
 _MEDIA_TYPES = {known.media_type for known in Format}
 _ETAG = re.compile(r'"[!#-~]*"')
-_HEADER = re.compile(r"[ -~]+")
+_MEANINGFUL = {"www-authenticate", "retry-after"}
+"""The header fields that an origin's refusal may bring: `OriginRefused.headers`."""
+_VALUE = re.compile(r"[ -~]{1,4096}")
+_DETAIL = re.compile(r"[a-z-]{0,40}")
+"""Of a provenance: it goes into Cache-Status (RFC 9211) as it is."""
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_LONGEST_DETAIL = 1000
+_LONGEST_PAUSE = 3600
+"""Seconds; RFC 9110, section 10.2.3, has no bound."""
+_AS_IT_IS = "application/octet-stream"
+"""The media type of sources, and what any other is taken for but those of previews."""
 
 
 def preview_to_message(preview: Preview) -> preview_pb2.Preview:
@@ -53,7 +63,7 @@ def preview_from_message(
     source = SourceFacts(**facts)
     return Preview(
         message.body,
-        message.media_type,
+        message.media_type if message.media_type in _MEDIA_TYPES else _AS_IT_IS,
         _finite(message.stored_at),
         _finite(message.lifetime),
         source,
@@ -76,7 +86,7 @@ def _provenance(timing: preview_pb2.Timing) -> Provenance:
         queue=_duration(timing.queue),
         fetch=_duration(timing.fetch),
         render=_duration(timing.render),
-        detail=timing.detail,
+        detail=timing.detail if _DETAIL.fullmatch(timing.detail) else "",
     )
 
 
@@ -86,15 +96,23 @@ def problem_to_message(error: MicropicError) -> preview_pb2.Problem:
 
 
 def problem_from_message(message: preview_pb2.Problem) -> MicropicError:
-    """Make the error again; one that another version knows alone is a MicropicError."""
+    """Make the error again; one that another version knows alone is a MicropicError.
+
+    Who sent it may say what went wrong and when to come again, but neither choose the answer's
+    status, beyond an origin's own 4xx, nor its header.
+    """
     members = {field.name: value for field, value in message.ListFields()}
+    members["detail"] = _CONTROLS.sub(" ", message.detail)[:_LONGEST_DETAIL]
     members["headers"] = {
-        name: value for name, value in message.headers.items() if _HEADER.fullmatch(name + value)
+        name: value
+        for name, value in message.headers.items()
+        if name.lower() in _MEANINGFUL and _VALUE.fullmatch(value)
     }
-    members.setdefault("detail", "")
+    if message.HasField("retry_after"):
+        members["retry_after"] = min(message.retry_after, _LONGEST_PAUSE)
     refuses = message.code == errors.OriginRefused.code
     if message.code not in errors.BY_CODE or (refuses and not 400 <= message.status < 500):  # noqa: PLR2004
-        return MicropicError(message.detail)
+        return MicropicError(members["detail"])
     return errors.from_wire(members)
 
 
