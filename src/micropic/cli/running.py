@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 
-import structlog
 import uvloop
 
 from micropic import settings
 from micropic.adapters.cache_directory import CacheDirectoryInUseError
 from micropic.cli.failure import fail
+from micropic.cli.lean_structlog import structlog
 from micropic.services import logs
 
 log = structlog.get_logger()
