@@ -15,7 +15,7 @@ KUSTOMIZE := $(BIN)/kustomize
 # pyvips would build itself against a libvips-dev of the system; the wheel's own is newer.
 export PKG_CONFIG_LIBDIR := /nonexistent
 
-.PHONY: help serve test lint hostile fuzz bench bench-distributed overload scale-demo lock docs site gen warm wheel wheel-check clean
+.PHONY: help serve quick test test-slow coverage lint hostile fuzz bench bench-distributed overload scale-demo lock docs site gen warm wheel wheel-check clean
 .PHONY: soak audit sbom
 .PHONY: build run down scale-up scale-down push kube-up kube-down compose-check compose
 
@@ -25,9 +25,24 @@ help: ## list the targets
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
-test: $(VENV)/development | $(RABBITMQ) $(REDIS) $(CHROMIUM) $(NGINX) $(VARNISH) $(KUSTOMIZE) ## run every test
-	$(BIN)/python -m pytest tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
-	$(BIN)/python -m pytest --cov
+# Most tests wait for processes and clocks: twice as many test processes as cores keep all cores busy.
+# A file's tests stay together, because they share servers.
+JOBS ?= $(shell echo $$((2 * $$(nproc))))
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+SERVERS := $(RABBITMQ) $(REDIS) $(CHROMIUM) $(NGINX) $(VARNISH) $(KUSTOMIZE)
+
+quick: $(VENV)/development | $(RABBITMQ) $(REDIS) ## run unit and contract tests: a minute
+	$(PYTEST) tests/unit tests/contracts -m "not slow"
+
+test: $(VENV)/development | $(SERVERS) ## run every test but the slow ones; unit tests must cover the domain
+	$(PYTEST) tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
+	$(PYTEST) --ignore=tests/unit -m "not slow"
+
+test-slow: $(VENV)/development | $(SERVERS) ## run the slow tests: soak, fuzzing, slow clients and origins
+	$(PYTEST) -m slow
+
+coverage: $(VENV)/development | $(SERVERS) ## run every test and measure coverage, child processes included
+	$(PYTEST) --cov
 
 lint: $(VENV)/development ## check style, types, layers and generated tables
 	$(BIN)/ruff format --check

@@ -39,7 +39,7 @@ def distributed(bench: Bench) -> list[Row]:
 
 
 @contextlib.contextmanager
-def broker_running(scratch: Path) -> Iterator[rabbitmq.RabbitMQ]:
+def broker_running(scratch: Path) -> Iterator[rabbitmq.RabbitMQServer]:
     """Run a RabbitMQ until the block ends.
 
     Raises:
@@ -51,7 +51,7 @@ def broker_running(scratch: Path) -> Iterator[rabbitmq.RabbitMQ]:
         raise NotStartedError(msg)
     directory = scratch / "rabbitmq"
     directory.mkdir()
-    broker = rabbitmq.RabbitMQ(directory)
+    broker = rabbitmq.RabbitMQServer(directory)
     try:
         yield broker.start()
     finally:
@@ -60,7 +60,7 @@ def broker_running(scratch: Path) -> Iterator[rabbitmq.RabbitMQ]:
 
 @contextlib.contextmanager
 def cluster_running(
-    scratch: Path, broker: rabbitmq.RabbitMQ, memory: str = "64MiB", sources: str = "0.5"
+    scratch: Path, broker: rabbitmq.RabbitMQServer, memory: str = "64MiB", sources: str = "0.5"
 ) -> Iterator[Service]:
     """Run a proxy, a worker and a shared cache until the block ends."""
     cluster = Cluster(scratch, broker, CACHE_MEMORY=memory, CACHE_SOURCES=sources)

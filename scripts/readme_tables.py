@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from micropic.cli import app
 from micropic.domain import errors, freshness, headers, urls
@@ -120,7 +121,7 @@ def commands() -> str:
     rows: list[tuple[str, str]] = []
     parts: list[str] = []
     of_settings = {"--config", *(knob.flag for knob in knobs())}
-    for name, command in commands_of(typer.main.get_command(app), "micropic"):
+    for name, command in commands_of(typer.main.get_command(app)):
         rows.append((code(name), (command.help or "").strip()))
         own = [
             (code(_spelt(argument)), argument.help or "", code(str(argument.default or "")))
@@ -137,13 +138,16 @@ def _spelt(argument: Any) -> str:
     return flags if flags.startswith("-") else flags.upper()
 
 
-def commands_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Give what can be run, each with the whole of its name; typer's own classes are private."""
-    members = getattr(command, "commands", {})
-    if not members or command.invoke_without_command:
+def commands_of(command: Any, name: str = "micropic") -> Iterator[tuple[str, Any]]:
+    """Yield each command that can be run with its full name, such as `micropic cache stats`."""
+    if not isinstance(command, TyperGroup):
         yield name, command
-    for key, member in members.items():
-        yield from commands_of(member, f"{name} {key}")
+        return
+    if command.invoke_without_command:
+        yield name, command
+    context = typer.Context(command)
+    for key in command.list_commands(context):
+        yield from commands_of(command.get_command(context, key), f"{name} {key}")
 
 
 TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {

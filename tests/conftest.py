@@ -12,22 +12,23 @@ import pytest
 
 from tests.support.cluster import Cluster, StartCluster
 from tests.support.origin import Origin
-from tests.support.rabbitmq import RabbitMQ
+from tests.support.rabbitmq import RabbitMQ, RabbitMQServer
 from tests.support.redis_server import RedisServer, StartRedis
 from tests.support.s3_server import S3Server
 from tests.support.service import Service, StartService
 from tests.support.shape import DEPLOYED_PORT, SHAPES, Deployed, Shape
 from tests.support.shared_cache import SharedCache, StartSharedCache
+from tests.support.shared_server import common_directory, shared
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Give a service that tests share: none may stop it or count what it did."""
-    shared = Service(tmp_path_factory.mktemp("service"), SOURCE_MAX_BYTES="1MiB")
+    own = Service(tmp_path_factory.mktemp("service"), SOURCE_MAX_BYTES="1MiB")
     try:
-        yield shared.start()
+        yield own.start()
     finally:
-        shared.close()
+        own.close()
 
 
 @pytest.fixture
@@ -45,22 +46,20 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
 
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """Give a broker that tests share: each uses queues of its own, none may stop it."""
-    shared = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        yield shared.start()
-    finally:
-        shared.close()
+    """Yield a broker that all test processes share: each test uses queues of its own."""
+    server = RabbitMQServer(tmp_path_factory.mktemp("rabbitmq"))
+    with shared(common_directory(tmp_path_factory), "rabbitmq-server", server) as address:
+        yield RabbitMQ(address["port"])
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ) -> Iterator[Cluster]:
     """Give a cluster that tests share: none may stop it or count what it did."""
-    shared = Cluster(tmp_path_factory.mktemp("cluster"), rabbitmq, SOURCE_MAX_BYTES="1MiB")
+    own = Cluster(tmp_path_factory.mktemp("cluster"), rabbitmq, SOURCE_MAX_BYTES="1MiB")
     try:
-        yield shared.start()
+        yield own.start()
     finally:
-        shared.close()
+        own.close()
 
 
 @pytest.fixture
@@ -108,12 +107,12 @@ def start_deployed() -> StartService:
 @pytest.fixture(params=SHAPES)
 def shape(request: pytest.FixtureRequest) -> Shape:
     """Give each shape in turn."""
-    shared, start = {
+    fixture, start = {
         "embedded": ("service", "start_service"),
         "distributed": ("cluster", "start_cluster"),
         "deployed": ("deployed", "start_deployed"),
     }[request.param]
-    return Shape(lambda: request.getfixturevalue(shared), request.getfixturevalue(start))
+    return Shape(lambda: request.getfixturevalue(fixture), request.getfixturevalue(start))
 
 
 @pytest.fixture
@@ -138,11 +137,11 @@ def redis(start_redis: StartRedis) -> RedisServer:
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Give an S3 server that tests share: each uses a prefix of its own, none may stop it."""
-    shared = S3Server(tmp_path_factory.mktemp("s3"))
+    own = S3Server(tmp_path_factory.mktemp("s3"))
     try:
-        yield shared.start()
+        yield own.start()
     finally:
-        shared.close()
+        own.close()
 
 
 @pytest.fixture

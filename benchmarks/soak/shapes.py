@@ -14,7 +14,7 @@ from benchmarks.soak.parts import Part
 from benchmarks.soak.sources import MAX_BYTES, STALE, Outcome
 from micropic.adapters.amqp_link import Broker
 from tests.support.cluster import Cluster
-from tests.support.rabbitmq import RabbitMQ
+from tests.support.rabbitmq import RabbitMQServer
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
@@ -146,7 +146,7 @@ class Distributed(Shape):
     def __init__(self, directory: Path, plan: Plan, **settings: str) -> None:
         directory.mkdir()
         (directory / "rabbitmq").mkdir()
-        self._broker = RabbitMQ(directory / "rabbitmq")
+        self._broker = RabbitMQServer(directory / "rabbitmq")
         cluster = Cluster(directory, self._broker, workers=2, **_SETTINGS | settings)
         cluster.shared_cache.settings.update(_SETTINGS | settings)
         self.service, self.cache = cluster, cluster.shared_cache.cache

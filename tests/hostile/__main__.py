@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tests.hostile import table
 from tests.support.cluster import Cluster
-from tests.support.rabbitmq import RabbitMQ
+from tests.support.rabbitmq import RabbitMQServer
 from tests.support.service import Service
 
 _WIDTH = 160
@@ -27,7 +27,7 @@ def main() -> int:
         settings = {**table.SETTINGS, "SOURCE_NAMESERVERS": names.authority}
         embedded = Service(_made(directory / "embedded"), **settings)
         stack.callback(embedded.close)
-        rabbitmq = RabbitMQ(_made(directory / "rabbitmq"))
+        rabbitmq = RabbitMQServer(_made(directory / "rabbitmq"))
         stack.callback(rabbitmq.close)
         distributed = Cluster(directory, rabbitmq.start(), workers=2, **settings)
         stack.callback(distributed.close)

@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 _HEAD = b"GET /fill/30/20/sample:cat.jpg HTTP/1.1\r\nHost: h\r\n"
 

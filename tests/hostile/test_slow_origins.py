@@ -17,6 +17,8 @@ from tests.support.service import Service
 from tests.support.shape import running
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SOURCE_TIMEOUT, PROXY_TIMEOUT = 1.0, 4.0
 LONG = {"X-Long": "a" * 1000}
 

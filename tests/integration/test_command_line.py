@@ -14,6 +14,7 @@ from PIL import Image
 
 from micropic import __version__, settings
 from tests.support.client import ask
+from tests.support.command_line import invoke
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService, micropic
@@ -27,7 +28,7 @@ def test_the_version_is_shown() -> None:
 
 
 def test_help_shows_every_setting_with_its_default_and_its_name() -> None:
-    text = " ".join(micropic("serve", "--help", COLUMNS="400").stdout.split())
+    text = " ".join(invoke("serve", "--help", COLUMNS="400").stdout.split())
     for knob in settings.knobs():
         assert knob.flag in text
         assert f"[default: {knob.default or 'none'}; env: {knob.environment}]" in text
@@ -69,7 +70,7 @@ def test_a_render_that_fails_says_so_in_one_line(
     source, output = tmp_path / "in.jpg", tmp_path / "out.jpg"
     if content is not None:
         source.write_bytes(content)
-    done = micropic("render", str(source), "-o", str(output), *options)
+    done = invoke("render", str(source), "-o", str(output), *options)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert expected in line
@@ -91,7 +92,7 @@ def test_a_wrong_setting_stops_the_start_in_one_line(
     name: str, environment: str, value: str
 ) -> None:
     allowed = next(knob.allowed for knob in settings.knobs() if knob.name == name)
-    done = micropic("serve", **{environment: value})
+    done = invoke("serve", **{environment: value})
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     for part in (name, environment, value, allowed):

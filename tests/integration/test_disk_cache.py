@@ -162,6 +162,7 @@ def test_kills_while_it_works_leave_whole_previews(
     assert list((service.cache / "tmp").iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_a_restart_finds_100_000_entries_in_the_order_of_their_use(tmp_path: Path) -> None:
     """What is found is taken by name and time alone: no file is read."""
     DiskCache(tmp_path, 2**33).close()
@@ -178,6 +179,7 @@ async def test_a_restart_finds_100_000_entries_in_the_order_of_their_use(tmp_pat
         cache.close()
 
 
+@pytest.mark.slow
 def test_what_is_killed_while_it_writes_leaves_whole_entries_alone(tmp_path: Path) -> None:
     found = 0
     for seed in range(50):
@@ -187,6 +189,7 @@ def test_what_is_killed_while_it_writes_leaves_whole_entries_alone(tmp_path: Pat
     assert found > 500
 
 
+@pytest.mark.slow
 def test_32_writers_at_once_stay_within_the_bytes_on_disk(tmp_path: Path) -> None:
     """Each of the two levels may be beyond its bound by the entry that is being written."""
     with DiskWriter(tmp_path / "cache", 0) as writer:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster import StartCluster
+from tests.support.command_line import invoke
 from tests.support.service import micropic
 
 NOBODY_THERE = {"AMQP_PORT": "1", "GRPC_HOST": "127.0.0.1", "GRPC_PORT": "1"}
@@ -97,7 +98,7 @@ def test_render_processes_that_cannot_render_are_broken() -> None:
 
 
 def test_a_wrong_setting_is_one_line() -> None:
-    done = micropic("doctor", RENDER_SLOTS="many")
+    done = invoke("doctor", RENDER_SLOTS="many")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "render.slots" in line

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.command_line import invoke
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
-from tests.support.service import StartService, micropic
+from tests.support.service import StartService
 
 
 @pytest.mark.parametrize(("setting", "status"), [("error", 404), ("200", 200)])
@@ -32,6 +33,6 @@ def test_a_fallback_that_fails_leaves_the_problem(
 
 
 def test_a_fallback_that_is_no_address_stops_the_start() -> None:
-    told = micropic("serve", PROXY_FALLBACK="ftp://h/x")
+    told = invoke("serve", PROXY_FALLBACK="ftp://h/x")
     assert told.returncode == 1
     assert "proxy.fallback" in told.stderr

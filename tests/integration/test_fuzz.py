@@ -32,6 +32,8 @@ from tests.support.mutations import mutants, samples
 from tests.support.origin import Origin, Received, Reply
 from tests.support.service import Service, StartService
 
+pytestmark = pytest.mark.slow
+
 INPUTS = int(os.environ.get("MICROPIC_TEST_FUZZ", "2000"))
 """Of each kind, to the render processes; over HTTP it is one in twenty."""
 FORESEEN = (NotAnImage, BrokenImage, TooManyPixels, TooMuchMemory, RenderTimeout, RenderCrashed)

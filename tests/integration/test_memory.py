@@ -10,6 +10,8 @@ from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService
 
+pytestmark = pytest.mark.slow
+
 LARGE = 16 * 1024**2
 TIMES = 10
 ROOM = TIMES / 2 * LARGE

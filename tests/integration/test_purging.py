@@ -7,9 +7,10 @@ import pytest
 
 from tests.support.client import Answer
 from tests.support.cluster import Cluster, StartCluster
+from tests.support.command_line import invoke
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
-from tests.support.service import Service, StartService, micropic
+from tests.support.service import Service, StartService
 from tests.support.shape import running
 from tests.support.waiting import wait_until
 
@@ -88,7 +89,7 @@ def test_the_command_line_purges_by_source_by_prefix_and_all(
         (["--all"], 6),
     ):
         paths = pictures(service, origin, "/a", "/b", "/b/c")
-        told = micropic("purge", *chosen, *at, PROXY_PURGE_TOKEN=TOKEN)
+        told = invoke("purge", *chosen, *at, PROXY_PURGE_TOKEN=TOKEN)
         assert told.returncode == 0, told.stderr
         assert told.stdout.endswith(" entries purged\n")
         assert results(service, paths).count("previewer") == gone
@@ -107,7 +108,7 @@ def test_the_command_line_says_in_a_line_why_not(
     service: Service, arguments: list[str], reason: str
 ) -> None:
     at = [] if "--at" in arguments else ["--at", f"http://127.0.0.1:{service.port}"]
-    told = micropic("purge", *arguments, *at)
+    told = invoke("purge", *arguments, *at)
     assert told.returncode == 1
     assert reason in told.stderr
     assert told.stderr.count("\n") == 1
@@ -134,9 +135,9 @@ def test_the_command_line_tells_how_full_the_cache_is(service: Service, origin: 
     pictures(service, origin, "/a")
     holder = service.shared_cache if isinstance(service, Cluster) else service
     at = f"http://127.0.0.1:{holder.health_port}"
-    told = micropic("cache", "stats", "--json", "--at", at)
+    told = invoke("cache", "stats", "--json", "--at", at)
     assert told.returncode == 0, told.stderr
     levels = json.loads(told.stdout)
     assert (levels["previews"]["entries"], levels["sources"]["entries"]) == (2, 1)
-    lines = micropic("cache", "stats", "--at", at).stdout.splitlines()
+    lines = invoke("cache", "stats", "--at", at).stdout.splitlines()
     assert [line.split(",")[0] for line in lines] == ["previews: 2 entries", "sources: 1 entries"]

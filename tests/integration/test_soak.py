@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.soak.shapes import Distributed, Embedded, Plan
 from benchmarks.soak.soak import soak
 from benchmarks.table import aligned
+
+pytestmark = pytest.mark.slow
 
 PLAN = Plan(
     seconds=8,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import invoke
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
 from tests.support.service import Service, StartService, micropic
@@ -110,7 +111,7 @@ def test_what_is_asked_for_is_signed_with_the_first_key(
     assert micropic("warm", str(file), *at).returncode == 1
     done = micropic("warm", str(file), *at, PROXY_KEYS=keys)
     assert (done.returncode, json.loads(done.stdout)["errors"]) == (0, 0)
-    told = micropic("sign", "--expires", "60", f"/fill/30/30/{sources[0]}", PROXY_KEYS=keys)
+    told = invoke("sign", "--expires", "60", f"/fill/30/30/{sources[0]}", PROXY_KEYS=keys)
     assert service.get(told.stdout.strip()).cache_status == "micropic; hit"
     signature = told.stdout.split("/")[1]
     assert len(signature) == 43
@@ -126,6 +127,6 @@ def test_what_is_asked_for_is_signed_with_the_first_key(
     ],
 )
 def test_what_cannot_be_signed_is_told(arguments: list[str], said: str) -> None:
-    told = micropic("sign", *arguments)
+    told = invoke("sign", *arguments)
     assert told.returncode == 1
     assert told.stderr.startswith(f"micropic: {said}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -11,6 +12,8 @@ from tests.support.service import Service
 from tests.support.shared_cache import SharedCache
 
 _numbers = itertools.count()
+_RUN = os.getpid()
+"""Other test processes may use the same broker."""
 
 
 class Proxy(Service):
@@ -34,7 +37,7 @@ class Cluster(Proxy):
         number = next(_numbers)
         self._settings = {
             **rabbitmq.settings,
-            "AMQP_QUEUE": f"micropic.test.{number}",
+            "AMQP_QUEUE": f"micropic.test.{_RUN}.{number}",
             **settings,
         }
         self._directory = directory / f"cluster-{number}"

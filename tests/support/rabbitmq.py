@@ -21,19 +21,32 @@ _STOP_TIMEOUT = 60.0
 
 
 class RabbitMQ:
-    """One node on loopback, with a port mapper, a database and a name of its own."""
+    """A broker on loopback."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.port, self._distribution, self._mapper = free_ports(3)
-        self._node: subprocess.Popen[bytes] | None = None
-        # The node would start this itself, and leave it behind.
-        self._epmd: subprocess.Popen[bytes] | None = None
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     @property
     def settings(self) -> dict[str, str]:
         """How a service finds it."""
         return {"AMQP_HOST": "127.0.0.1", "AMQP_PORT": str(self.port)}
+
+
+class RabbitMQServer(RabbitMQ):
+    """One node on loopback, with a port mapper, a database and a name of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        port, self._distribution, self._mapper = free_ports(3)
+        super().__init__(port)
+        self._node: subprocess.Popen[bytes] | None = None
+        # The node would start this itself, and leave it behind.
+        self._epmd: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> dict[str, int]:
+        """How other processes find it."""
+        return {"port": self.port}
 
     def start(self) -> Self:
         """Start, and wait until it takes connections; what it kept is there again."""

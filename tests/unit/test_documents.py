@@ -25,7 +25,7 @@ from scripts.site_pages import DOCS, FROM_ROOT, ROOT, documents
 
 DOCUMENTS = [ROOT / "README.md", *documents()]
 SECTIONS = "|".join(sorted({knob.section for knob in knobs()}))
-COMMANDS: dict[str, Any] = dict(commands_of(typer.main.get_command(app), "micropic"))
+COMMANDS: dict[str, Any] = dict(commands_of(typer.main.get_command(app)))
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 _LINKS = re.compile(r"""\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)\"""")

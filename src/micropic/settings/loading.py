@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import ByteSize, ValidationError
 
 from micropic.settings.kinds import Allowed
@@ -100,6 +99,8 @@ def cores() -> int:
 
 
 def _read_file(path: Path) -> _Layer:
+    import yaml  # noqa: PLC0415 # most services start without a file
+
     try:
         sections = yaml.safe_load(path.read_text()) or {}
         return {
