@@ -10,8 +10,10 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import engine, load, measures, origin, overload, photos
+from benchmarks.cost import costs
 from benchmarks.distributed import distributed
 from benchmarks.engine import EngineFailedError
+from benchmarks.fair_share import fair_share
 from benchmarks.hanging import hanging
 from benchmarks.load import LoadFailedError
 from benchmarks.processes import ROOT, NotStartedError, cores
@@ -29,6 +31,8 @@ _MEASURES = {
     "overload": overload.overload,
     "overload-distributed": overload.distributed,
     "hanging": hanging,
+    "cost": costs,
+    "fair-share": fair_share,
 }
 
 

@@ -50,9 +50,11 @@ class Renderer(Protocol):
     """Makes previews of pictures."""
 
     async def render(
-        self, body: bytes | bytearray, transform: Transform, deadline: float
+        self, body: bytes | bytearray, transform: Transform, deadline: float, client: str = ""
     ) -> Rendered:
         """Render an encoded picture before `deadline`, in seconds of the monotonic clock.
+
+        The work is taken from the share of the `client`.
 
         Raises:
             MicropicError: NotAnImage, BrokenImage or one of the `Too...` and `Render...` errors.

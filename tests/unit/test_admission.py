@@ -8,6 +8,7 @@ import pytest
 
 from micropic.domain.errors import DeadlineExceeded, Overloaded
 from micropic.domain.model import Preview, PreviewRequest, Provenance, SourceFacts
+from micropic.domain.render_line import RenderLine
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.domain.waiting import Backlog, Line
 from micropic.pipeline.admission import BacklogAdmission, FetchAdmission, RenderAdmission, admit
@@ -38,9 +39,17 @@ def made(queue: float = 0.0, *, collapsed: bool = False) -> Preview:
     return Preview(b"x", "image/jpeg", 0.0, 60.0, provenance=provenance)
 
 
+def make_busy(renders: RenderLine) -> None:
+    """Have the process at work, and somebody wait for it."""
+    turn = renders.join(0.0, "", 0.01)
+    renders.leave(turn, 0.0)
+    renders.begin(turn)
+    renders.join(0.0, "", 0.01)
+
+
 async def test_sources_wait_for_their_turn_and_who_leaves_takes_none() -> None:
     inner, fetches = Inner(), Line(1, MOST)
-    stack = FetchAdmission(fetches, Line(1, MOST), inner)
+    stack = FetchAdmission(fetches, RenderLine(1, MOST), inner)
     first, leaver, last = (asyncio.create_task(stack.preview(asked())) for _ in range(3))
     await turns(lambda: fetches.waiting == 2)
     assert (fetches.busy, len(inner.calls)) == (1, 1)
@@ -55,7 +64,7 @@ async def test_sources_wait_for_their_turn_and_who_leaves_takes_none() -> None:
 
 async def test_a_source_whose_turn_comes_too_late_is_not_fetched() -> None:
     inner = Inner()
-    stack = FetchAdmission(Line(1, MOST), Line(1, MOST), inner)
+    stack = FetchAdmission(Line(1, MOST), RenderLine(1, MOST), inner)
     first = asyncio.create_task(stack.preview(asked()))
     await turns(lambda: bool(inner.calls))
     with pytest.raises(DeadlineExceeded):
@@ -66,12 +75,12 @@ async def test_a_source_whose_turn_comes_too_late_is_not_fetched() -> None:
 
 
 async def test_a_source_that_could_not_be_rendered_in_time_is_not_looked_for() -> None:
-    inner, renders = Inner(), Line(1, 0.0)
+    inner, renders = Inner(), RenderLine(1, 0.0)
     stack = RenderAdmission(renders, inner)
     tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(2)]
     await turns(lambda: len(inner.calls) == 2)
     assert renders.coming == 2
-    renders.busy = renders.waiting = 1
+    make_busy(renders)
     with pytest.raises(Overloaded):
         await stack.preview(asked())
     inner.calls[0].set_result(made())
@@ -81,8 +90,8 @@ async def test_a_source_that_could_not_be_rendered_in_time_is_not_looked_for() -
 
 
 async def test_what_may_be_found_unchanged_needs_no_place_among_those_to_be_rendered() -> None:
-    inner, renders = Inner(), Line(1, 0.0)
-    renders.busy = renders.waiting = 1
+    inner, renders = Inner(), RenderLine(1, 0.0)
+    make_busy(renders)
     stack = RenderAdmission(renders, FetchAdmission(Line(1, MOST), renders, inner))
     kept = replace(made(), source=SourceFacts(etag='"a"'))
     request = replace(asked(), stale=kept)
@@ -98,7 +107,7 @@ async def test_what_may_be_found_unchanged_needs_no_place_among_those_to_be_rend
 
 async def test_answers_tell_how_long_the_next_one_would_wait(now: list[float]) -> None:
     inner, backlog = Inner(), Backlog(MOST)
-    stack = BacklogAdmission(backlog, inner)
+    stack = BacklogAdmission(backlog, Backlog(MOST), inner)
     tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(40)]
     await turns(lambda: len(inner.calls) == 40)
     for call in inner.calls[:20]:  # of another's work, which tells nothing
@@ -121,7 +130,7 @@ async def test_answers_tell_how_long_the_next_one_would_wait(now: list[float]) -
 async def test_nobody_is_believed_to_have_waited_for_longer_than_it_took() -> None:
     """A worker whose clock is ahead tells of waits that never were."""
     inner, backlog = Inner(), Backlog(MOST)
-    stack = BacklogAdmission(backlog, inner)
+    stack = BacklogAdmission(backlog, Backlog(MOST), inner)
     for _ in range(3):
         tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(10)]
         await turns(lambda: backlog.inside == len(inner.calls) == 10)
@@ -135,7 +144,7 @@ async def test_nobody_is_believed_to_have_waited_for_longer_than_it_took() -> No
 
 async def test_who_had_no_answer_in_time_has_waited_for_that_long() -> None:
     inner, backlog = Inner(), Backlog(0.0)
-    stack = BacklogAdmission(backlog, inner)
+    stack = BacklogAdmission(backlog, Backlog(MOST), inner)
     tasks = [asyncio.create_task(stack.preview(asked())) for _ in range(3)]
     await turns(lambda: len(inner.calls) == 3)
     inner.calls[1].set_exception(DeadlineExceeded("late"))
@@ -149,3 +158,20 @@ async def test_who_had_no_answer_in_time_has_waited_for_that_long() -> None:
         call.set_result(made())
     await asyncio.gather(tasks[0], tasks[2])
     assert backlog.inside == 0
+
+
+async def test_long_renders_have_a_backlog_of_their_own() -> None:
+    """What they wait for each other says nothing of how long a short one would wait."""
+    inner, short, long = Inner(), Backlog(MOST), Backlog(0.0)
+    long.answered(0.0, 10, 100.0)
+    stack = BacklogAdmission(short, long, inner)
+    heavy, source, *_ = parse_path(b"/fill/4000/4000/sharpen=5/a.example/x", b"", DEFAULT)
+    request = PreviewRequest(heavy, source, key="", deadline=time.monotonic() + 60)
+    tasks = [asyncio.create_task(stack.preview(each)) for each in (request, asked())]
+    await turns(lambda: (short.inside, long.inside) == (1, 1))
+    with pytest.raises(Overloaded):
+        await stack.preview(request)
+    for call in inner.calls:
+        call.set_result(made())
+    await asyncio.gather(*tasks)
+    assert short.door.refused == 0

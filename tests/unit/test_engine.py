@@ -11,7 +11,7 @@ import pytest
 import pyvips
 from PIL import Image, ImageSequence
 
-from micropic.domain.errors import TooManyPixels
+from micropic.domain.errors import TooManyPixels, TooMuchWork
 from micropic.domain.model import Format, Mode, Size
 from micropic.domain.options import Defaults, read, transform
 from micropic.imaging import engine
@@ -295,3 +295,23 @@ def test_a_png_of_a_photo_is_filtered() -> None:
     body = engine.render(photo(640, 480), asked).body
     unfiltered = pyvips.Image.new_from_buffer(body, "").pngsave_buffer(filter="none")
     assert len(body) < 0.8 * len(unfiltered)
+
+
+def test_what_costs_more_than_is_allowed_is_refused_before_it_is_decoded() -> None:
+    """Be it for its source or for what is asked of it."""
+    source, bounded = photo(640, 480), Limits(cost=0.05)
+    render(source, limits=bounded)
+    for options, size in (("", (2000, 1500)), ("sharpen=10", (800, 600)), ("f=avif", (800, 600))):
+        with pytest.raises(TooMuchWork):
+            render(source[:2000], options, size, limits=bounded)
+    with pytest.raises(TooMuchWork):
+        render(photo(4000, 3000, "PNG")[:2000], limits=bounded)
+
+
+def test_a_format_that_costs_too_much_is_refused_once_it_is_known() -> None:
+    """An image turns out to be transparent only when it is decoded."""
+    bounded = Limits(cost=0.1)
+    render(photo(640, 480), "f=jpeg", (1600, 1200), limits=bounded)
+    transparent = encode(Image.new("RGBA", (640, 480), (255, 0, 0, 9)), "PNG")
+    with pytest.raises(TooMuchWork):
+        render(transparent, "f=jpeg+png", (1600, 1200), limits=bounded)

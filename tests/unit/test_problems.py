@@ -27,6 +27,7 @@ _STATUS = {
     "render_crashed": 422,
     "too_much_memory": 413,
     "too_complex": 413,
+    "too_much_work": 413,
     "render_timeout": 504,
     "quarantined": 422,
     "too_many_requests": 429,

@@ -17,6 +17,7 @@ from micropic.domain.errors import (
     TooComplex,
     TooManyPixels,
     TooMuchMemory,
+    TooMuchWork,
 )
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.pipeline.remembered_errors import RememberedErrors
@@ -63,7 +64,7 @@ async def test_what_lasts_is_remembered_for_a_while(error: MicropicError, now: l
     assert inner.calls == 2
 
 
-@pytest.mark.parametrize("error", [TooComplex("No."), TooMuchMemory("No.")])
+@pytest.mark.parametrize("error", [TooComplex("No."), TooMuchMemory("No."), TooMuchWork("No.")])
 async def test_what_depends_on_the_size_is_remembered_of_that_size_alone(
     error: MicropicError, now: list[float]
 ) -> None:

@@ -70,11 +70,13 @@ def test_a_request_comes_back_with_the_time_that_is_left(path: bytes) -> None:
         headers=(("a", "é"), ("a", "c")),
         lease="token",
         deadline=time.monotonic() + 5,
+        client="opaque",
     )
     wire = messages.request_to_message(request).SerializeToString()
     back = messages.request_from_message(request_pb2.PreviewRequest.FromString(wire))
     assert (back.transform, back.source, back.key) == (transform, source, request.key)
     assert (back.headers, back.private, back.lease) == (request.headers, False, "token")
+    assert back.client == "opaque"
     assert request.deadline - 1 < back.deadline <= request.deadline + 1
 
 

@@ -17,6 +17,7 @@ MicropicError
 ├── BrokenImage           a picture that is damaged or lacks data
 ├── RenderCrashed         the render process died
 ├── TooMuchMemory         the render ran out of memory
+├── TooMuchWork           the preview takes more work than allowed
 ├── TooComplex            a drawing that takes too much time to draw
 ├── RenderTimeout         the render took too long
 ├── Quarantined           the picture has crashed or hung the renderer too often
@@ -162,6 +163,12 @@ class TooMuchMemory(MicropicError):
     """The render needed more memory than `render.max_memory`."""
 
     code = "too_much_memory"
+
+
+class TooMuchWork(MicropicError):
+    """The preview takes more work than `render.max_cost` allows."""
+
+    code = "too_much_work"
 
 
 class TooComplex(MicropicError):

@@ -195,6 +195,8 @@ class PreviewRequest:
     """When the answer is of no use any more, in seconds of the monotonic clock."""
     request_id: str = ""
     """By which the log knows the client's request; of those that are joined the first one's."""
+    client: str = ""
+    """Whose share of the work it takes, as an opaque name (`clients.opaque`); never logged."""
 
     @property
     def forwarded(self) -> CacheResult:

@@ -7,6 +7,7 @@ forward, waits and what is measured in seconds.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -107,72 +108,80 @@ class Line:
     work nothing is known of what comes next.
     """
 
-    def __init__(self, servers: int, longest_wait: float) -> None:
+    def __init__(self, servers: int, longest_wait: float, guess: float = _GUESS) -> None:
         self.servers = servers
         self.waiting = self.busy = 0
         self.door = Door(longest_wait)
-        self._work = Mean()
+        self._guess = guess
+        self._work = Mean(guess)
         self._way = Mean()
         self._worked_at = -math.inf
-        self._coming: dict[object, float] = {}
+        self._coming: dict[object, tuple[float, str]] = {}
 
     @property
     def coming(self) -> int:
         """How many are on their way."""
         return len(self._coming)
 
-    def check(self, now: float, deadline: float) -> None:
-        """Let in one who is here.
+    def check(self, now: float, deadline: float, ahead: int | None = None) -> None:
+        """Let in one who is here, with so many `ahead` of it; None: all who wait.
 
         Raises:
             Overloaded: it would wait for too long.
 
         """
-        self._enter(now, deadline, self.waiting)
+        self._enter(now, deadline, self._ahead(ahead))
 
-    def check_in_time(self, now: float, deadline: float) -> None:
+    def check_in_time(self, now: float, deadline: float, ahead: int | None = None) -> None:
         """Let in one who has come a long way, unless it comes too late.
 
         Raises:
             Overloaded: it would wait for longer than until its deadline.
 
         """
-        self._enter(now, deadline, self.waiting, least=math.inf)
+        self._enter(now, deadline, self._ahead(ahead), least=math.inf)
 
-    def check_coming(self, now: float, deadline: float) -> None:
+    def check_coming(
+        self, now: float, deadline: float, ahead: int | None = None, client: str = ""
+    ) -> None:
         """Let on its way one that is among those who come already.
 
-        It waits for those who come before it, too, but not while it is on its way itself. Those
-        who take long, as from an origin that hangs, may never come, and do not count.
+        It waits for those who come before it, too, but not while it is on its way itself: of each
+        client for as many as of its own, since their turns take turns. Those who take long, as
+        from an origin that hangs, may never come, and do not count.
 
         Raises:
             Overloaded: it would wait for too long.
 
         """
         soon = now - 2 * self._way.value
-        others = sum(began > soon for began in self._coming.values()) - 1
-        self._enter(now, deadline, self.waiting + max(0, others), way=self._way.value)
+        coming = Counter(whose for began, whose in self._coming.values() if began > soon)
+        others = sum(min(count, coming[client]) for count in coming.values()) - 1
+        self._enter(now, deadline, self._ahead(ahead) + max(0, others), way=self._way.value)
+
+    def _ahead(self, ahead: int | None) -> int:
+        return self.waiting if ahead is None else ahead
 
     def _enter(
         self, now: float, deadline: float, before: int, *, way: float = 0.0, least: float = 0.0
     ) -> None:
         if not self.busy and not self.waiting and now - self._worked_at > _FORGOTTEN:
-            self._work = Mean()
+            self._work = Mean(self._guess)
         work = self._work.value
         each = work / self.servers
         wait = max(0, before + 1 - (self.servers - self.busy)) * each - way
         # One for each server may wait, however long their work takes, if it is done in time.
         self.door.enter(now, deadline - work - way, wait, each=each, least=max(least, work))
 
-    def come(self, now: float) -> object:
+    def come(self, now: float, client: str = "") -> object:
         """Be on the way; what is given is for `came`."""
         token = object()
-        self._coming[token] = now
+        self._coming[token] = now, client
         return token
 
     def came(self, token: object, now: float, *, here: bool) -> None:
         """End the way: in the line, or elsewhere."""
-        began = self._coming.pop(token)
+        began, _ = self._coming.pop(token)
         if here:
             self._way.add(now - began)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from micropic.domain import geometry
+from micropic.domain import cost, geometry
 from micropic.domain.model import (
     Anchor,
     Box,
@@ -22,14 +22,12 @@ from micropic.imaging.encoders import encode
 from micropic.imaging.explain import drawing
 from micropic.imaging.faces import find_faces, glimpse_faces, place_faces, place_smart
 from micropic.imaging.frames import Frames
-from micropic.imaging.kinds import SNIFFED, Kind, Limits, is_drawing, no_memory
+from micropic.imaging.kinds import SNIFFED, Kind, Limits, check_cost, is_drawing, no_memory
 from micropic.imaging.pixels import Pixels
 from micropic.imaging.probe import Picture, probe, unwrapped
 from micropic.imaging.saliency import place_salient
 
 _WHITE = Colour(255, 255, 255)
-_TRIM_ROOM = 4
-"""How many times as large as its box a picture is decoded whose border is to be trimmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ def render(
 
     Raises:
         NotAnImage, BrokenImage, TooManyPixels, TooMuchMemory: by what is wrong with `data`.
+        TooMuchWork: it would cost more than the limits allow.
 
     """
     try:
@@ -73,6 +72,10 @@ def _render(
     data: bytes | memoryview, transform: Transform, limits: Limits, *, smart_faces: bool
 ) -> Encoded:
     picture, frames, output = prepare(data, transform, limits)
+    # Known only now: an image without transparency may take a costlier format.
+    check_cost(
+        cost.estimate(_facts(picture, limits), transform, _format(frames, transform)), limits
+    )
     window = place(frames.first, output, transform, smart_faces=smart_faces)
     if transform.explain:
         shown = opaque(frames.first, transform)
@@ -98,6 +101,7 @@ def _prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> 
     data = unwrapped(data)
     picture = probe(data, limits)
     picture = replace(picture, orientation=geometry.turned(picture.orientation, transform.turn))
+    check_cost(cost.estimate(_facts(picture, limits), transform), limits)
     frames = _decode(data, picture, transform, limits)
     size = picture.size
     if transform.trim is not None:
@@ -108,11 +112,20 @@ def _prepare(data: bytes | memoryview, transform: Transform, limits: Limits) -> 
     return Prepared(picture, frames, output)
 
 
+def _facts(picture: Picture, limits: Limits) -> cost.Source:
+    """Give what the cost of a render depends on."""
+    is_progressive = picture.jpeg is not None and picture.jpeg.frame.progressive
+    kind = cost.PROGRESSIVE_JPEG if is_progressive else picture.kind
+    pixels_each = max(1, picture.stored.width * picture.stored.height)
+    frames = min(picture.frames, limits.frames, limits.pixels // pixels_each)
+    return cost.Source(kind, picture.size, max(1, frames))
+
+
 def _decode(
     data: bytes | memoryview, picture: Picture, transform: Transform, limits: Limits
 ) -> Frames:
     """Decode at a scale from which the answer can be made."""
-    room = 1 if transform.trim is None else _TRIM_ROOM
+    room = 1 if transform.trim is None else cost.TRIM_ROOM
     box = Size(transform.size.width * room, transform.size.height * room)
     whole = geometry.whole_size(picture.size, transform.mode, box)
     pixels_of_whole = whole.width * whole.height

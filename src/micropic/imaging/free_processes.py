@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from bisect import insort
+from typing import NamedTuple
 
+from micropic.domain.fairness import Turn
 from micropic.imaging.render_process import RenderProcess
 
 
-class FreeProcesses:
-    """Hands processes on to who waits for one: first come, first served."""
+class _Waiting(NamedTuple):
+    turn: Turn
+    process: asyncio.Future[RenderProcess]
 
-    def __init__(self) -> None:
+
+class FreeProcesses:
+    """Hands processes on to those who wait for one, in the order of their turns.
+
+    At most `most_long` of them are with long renders at a time: the next short one waits for none
+    of these.
+    """
+
+    def __init__(self, most_long: int) -> None:
+        self._most_long = most_long
+        self._long = 0
         self._idle: list[RenderProcess] = []
-        self._waiting: deque[asyncio.Future[RenderProcess]] = deque()
+        self._waiting: list[_Waiting] = []
 
     def add(self, process: RenderProcess) -> None:
-        """Give a process to who has waited longest, or keep it for who comes next."""
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(process)
-                return
+        """Give a process to whose turn it is, or keep it for who comes next."""
         self._idle.append(process)
+        self._hand_out()
 
-    async def get(self, timeout: float) -> RenderProcess:
+    def done(self, turn: Turn) -> None:
+        """Take note that who had a process needs it no more; it comes back by `add`, if at all."""
+        self._long -= turn.is_long
+        self._hand_out()
+
+    async def get(self, timeout: float, turn: Turn) -> RenderProcess:
         """Give a process that takes pictures; the one that worked last, whose caches are warm.
+
+        `done` is to be called once it is not needed any more.
 
         Raises:
             TimeoutError: there was none within `timeout`, in seconds.
 
         """
-        if process := self._pop():
+        if self._may_go(turn) and (process := self._pop()):
+            self._long += turn.is_long
             return process
         async with asyncio.timeout(timeout):
-            process = await self._next(self._waiting.append)
-            while not process.usable:  # it has died on its way
-                process = self._pop() or await self._next(self._waiting.appendleft)
-            return process
+            while not (process := await self._next(turn)).usable:  # it has died on its way
+                self.done(turn)
+        return process
+
+    def _may_go(self, turn: Turn) -> bool:
+        return not turn.is_long or self._long < self._most_long
+
+    def _may_have_one(self, waiting: _Waiting) -> bool:
+        is_leaving = waiting.process.done()  # cancelled, and about to take itself off the list
+        return not is_leaving and self._may_go(waiting.turn)
 
     def _pop(self) -> RenderProcess | None:
         while self._idle:
@@ -46,14 +68,25 @@ class FreeProcesses:
                 return process
         return None
 
-    async def _next(self, join: Callable[[asyncio.Future[RenderProcess]], None]) -> RenderProcess:
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft()  # who has left
-        turn: asyncio.Future[RenderProcess] = asyncio.get_running_loop().create_future()
-        join(turn)
+    def _hand_out(self) -> None:
+        while waiting := next(filter(self._may_have_one, self._waiting), None):
+            if (process := self._pop()) is None:
+                return
+            self._waiting.remove(waiting)
+            self._long += waiting.turn.is_long
+            waiting.process.set_result(process)
+
+    async def _next(self, turn: Turn) -> RenderProcess:
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(turn, loop.create_future())
+        insort(self._waiting, waiting, key=lambda each: each.turn)
+        self._hand_out()
         try:
-            return await turn
+            return await waiting.process
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.add(turn.result())  # it came as its caller left
+            if waiting.process.done() and not waiting.process.cancelled():
+                self.done(turn)
+                self.add(waiting.process.result())  # it came as its caller left
+            else:
+                self._waiting.remove(waiting)
             raise

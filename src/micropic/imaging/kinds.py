@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from micropic.domain.errors import NotAnImage, TooMuchMemory
+from micropic.domain.errors import NotAnImage, TooMuchMemory, TooMuchWork
 
 
 class Kind(StrEnum):
@@ -45,6 +45,8 @@ class Limits:
     """Of an animation; what comes after them is left out."""
     drawing_time: float = 0.0
     """Seconds of CPU time for an SVG, beyond which the process ends (`drawing_time`); 0: any."""
+    cost: float = 0.0
+    """Estimated seconds of a render (`domain.cost`), beyond which it is refused; 0: any."""
 
     def pixels_of(self, kind: Kind) -> int:
         """Give how many pixels a picture of this kind may have."""
@@ -118,3 +120,18 @@ def sniff(head: bytes) -> Kind:
 def no_memory() -> TooMuchMemory:
     """Give the error for a picture that does not fit into the memory that a render may take."""
     return TooMuchMemory("Rendering the picture takes more memory than render.max_memory allows.")
+
+
+def check_cost(seconds: float, limits: Limits) -> None:
+    """Let a render pass whose estimated cost is allowed.
+
+    Raises:
+        TooMuchWork: it is not.
+
+    """
+    if 0 < limits.cost < seconds:
+        msg = (
+            "Rendering this preview takes too much work; ask for a smaller one, or for fewer "
+            "effects or another format."
+        )
+        raise TooMuchWork(msg)

@@ -16,11 +16,15 @@ from typing import Self
 
 import structlog
 
+from micropic.domain import cost
 from micropic.domain.errors import DeadlineExceeded, RenderTimeout, too_late
+from micropic.domain.fairness import Turn
 from micropic.domain.model import Rendered, Transform
-from micropic.domain.waiting import Line, Room
+from micropic.domain.render_line import RenderLine
+from micropic.domain.waiting import Room
+from micropic.imaging import glance
 from micropic.imaging.free_processes import FreeProcesses
-from micropic.imaging.kinds import Limits
+from micropic.imaging.kinds import Limits, check_cost
 from micropic.imaging.render_process import RenderProcess, Reply
 
 log = structlog.get_logger()
@@ -57,11 +61,11 @@ class RenderSlots:
         self._count = count
         self._options = options
         self._room = room or Room()
-        self._free = FreeProcesses()
         self._alive: set[RenderProcess] = set()
         self._keepers: list[asyncio.Task[None]] = []
-        self.line = Line(count, options.longest_wait)
+        self.line = RenderLine(count, options.longest_wait)
         """Pictures that no process is free for."""
+        self._free = FreeProcesses(self.line.most_long)
         self.killed = self.died = 0
         """Processes whose time was up over a picture, and that ended by themselves."""
 
@@ -111,56 +115,66 @@ class RenderSlots:
         return sum(process.usable for process in self._alive)
 
     async def render(
-        self, body: bytes | bytearray, transform: Transform, deadline: float
+        self, body: bytes | bytearray, transform: Transform, deadline: float, client: str = ""
     ) -> Rendered:
-        """Render in the first free process.
+        """Render in the first process that is free when it is this one's turn.
 
         Raises:
-            MicropicError: what the engine raised, or Overloaded, DeadlineExceeded, RenderTimeout
-                or RenderCrashed.
+            MicropicError: what the engine raised, or TooMuchWork, Overloaded, DeadlineExceeded,
+                RenderTimeout or RenderCrashed.
 
         """
+        check_cost(cost.least(transform), self._options.limits)
+        # A header may claim anything: no render takes longer than it may.
+        seconds = min(glance.estimate(body, transform), self._options.timeout)
         queued = time.monotonic()
-        self.line.check_in_time(queued, deadline)
+        self.line.check_in_time(queued, deadline, client, seconds)
+        # Who has less left is not worth a process: it would be killed at its work, even on a
+        # machine that is twice as fast as the reference core.
+        left = deadline - queued - max(_LEAST_TIME, seconds / 2)
+        if left <= 0:
+            raise too_late()  # what took its time was something else
         with self._room.share() as take:
             take(len(body))
-            process = await self._free_process(queued, deadline)
+            turn = self.line.join(queued, client, seconds)
+            process = await self._free_process(turn, left)
         started = time.monotonic()
         try:
             reply = process.send(body, transform, min(self._options.timeout, deadline - started))
         except BaseException:  # as where there is no memory for the picture
             process.kill()  # else its slot would be lost
+            self._free.done(turn)
+            self.line.give_up(turn)
             raise
-        self.line.busy += 1
-        reply.add_done_callback(partial(self._finished, process, started))
+        self.line.begin(turn)
+        reply.add_done_callback(partial(self._finished, process, turn, started))
         # A caller that leaves does not break the slot: the render ends by its own time limit.
         media_type, preview = await asyncio.shield(reply)
         return Rendered(
             preview, media_type, queue=started - queued, render=time.monotonic() - started
         )
 
-    async def _free_process(self, now: float, deadline: float) -> RenderProcess:
-        # Who has less left is not worth a process: it would be killed at its work.
-        left = deadline - now - _LEAST_TIME
-        if left <= 0:
-            raise too_late()  # what took its time was something else
-        self.line.join(now)
+    async def _free_process(self, turn: Turn, left: float) -> RenderProcess:
+        process = None
         try:
-            return await self._free.get(left)
+            process = await self._free.get(left, turn)
         except TimeoutError:
             msg = "No renderer was free in time; the service is busy."
             raise DeadlineExceeded(msg) from None
         finally:
-            self.line.leave(time.monotonic())
+            self.line.leave(turn, time.monotonic())
+            if process is None:
+                self.line.give_up(turn)
+        return process
 
     def _finished(
-        self, process: RenderProcess, started: float, reply: asyncio.Future[Reply]
+        self, process: RenderProcess, turn: Turn, started: float, reply: asyncio.Future[Reply]
     ) -> None:
         """Note how long it took; where the caller has left, nobody else is told what came of it."""
         whole = not isinstance(reply.exception(), RenderTimeout)
         ended = time.monotonic()
-        self.line.busy -= 1
-        self.line.served(ended, ended - started, whole=whole)
+        self.line.end(turn, ended, ended - started, whole=whole)
+        self._free.done(turn)
         if process.usable:
             self._free.add(process)
 

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from micropic.domain import cost
 from micropic.domain.errors import DeadlineExceeded, Overloaded, too_late
 from micropic.domain.model import Preview, PreviewRequest
+from micropic.domain.render_line import RenderLine
 from micropic.domain.waiting import Backlog, Line
 from micropic.ports import Previewer
 
@@ -61,10 +63,14 @@ class Admission:
 
 
 class BacklogAdmission:
-    """Refuses what others, who make the previews, would begin too late."""
+    """Refuses what others, who make the previews, would begin too late.
 
-    def __init__(self, backlog: Backlog, inner: Previewer) -> None:
-        self._backlog = backlog
+    Long renders wait for each other, and have a backlog of their own.
+    """
+
+    def __init__(self, short: Backlog, long: Backlog, inner: Previewer) -> None:
+        self._short = short
+        self._long = long
         self._inner = inner
 
     async def preview(self, request: PreviewRequest) -> Preview:
@@ -75,24 +81,26 @@ class BacklogAdmission:
 
         """
         began = time.monotonic()
-        ahead = self._backlog.enter(began, request.deadline)
+        is_long = cost.is_long(cost.least(request.transform))
+        backlog = self._long if is_long else self._short
+        ahead = backlog.enter(began, request.deadline)
         try:
             preview = await self._inner.preview(request)
         except DeadlineExceeded:
             now = time.monotonic()
-            self._backlog.answered(now, ahead, now - began)
+            backlog.answered(now, ahead, now - began)
             raise
         finally:
-            self._backlog.left(time.monotonic())
+            backlog.left(time.monotonic())
         made, now = preview.provenance, time.monotonic()
         if not made.collapsed:  # else it is another one's work that it tells of
             # Clocks may disagree, but nothing has waited for longer than it took.
             waited = min(made.queue, now - began)
-            self._backlog.answered(now, ahead, waited, min(made.render, now - began) or None)
+            backlog.answered(now, ahead, waited, min(made.render, now - began) or None)
         return preview
 
 
-def admit(renders: Line, request: PreviewRequest) -> None:
+def admit(renders: RenderLine, request: PreviewRequest) -> None:
     """Let in one whose picture could be rendered in time, if it were here.
 
     Raises:
@@ -100,7 +108,9 @@ def admit(renders: Line, request: PreviewRequest) -> None:
 
     """
     if not _may_be_unchanged(request):
-        renders.check(time.monotonic(), request.deadline)
+        renders.check(
+            time.monotonic(), request.deadline, request.client, cost.unknown(request.transform)
+        )
 
 
 def _may_be_unchanged(request: PreviewRequest) -> bool:
@@ -112,7 +122,7 @@ def _may_be_unchanged(request: PreviewRequest) -> bool:
 class RenderAdmission:
     """Stands before the sources: gives none for a preview that could not be rendered in time."""
 
-    def __init__(self, renders: Line, sources: Previewer) -> None:
+    def __init__(self, renders: RenderLine, sources: Previewer) -> None:
         self._renders = renders
         self._sources = sources
 
@@ -125,12 +135,13 @@ class RenderAdmission:
         """
         admit(self._renders, request)
         now, is_here = time.monotonic(), False
-        token = self._renders.come(now)
+        seconds = cost.unknown(request.transform)
+        coming = self._renders.come(now, request.client, seconds)
         try:
             source = await self._sources.preview(request)
             is_here = True
         finally:
-            self._renders.came(token, time.monotonic(), here=is_here)
+            self._renders.came(coming, time.monotonic(), here=is_here)
         return source
 
 
@@ -141,7 +152,7 @@ class FetchAdmission:
     fetched if those that are being fetched already are more than could be rendered in time.
     """
 
-    def __init__(self, fetches: Line, renders: Line, fetching: Previewer) -> None:
+    def __init__(self, fetches: Line, renders: RenderLine, fetching: Previewer) -> None:
         self._fetches = fetches
         self._renders = renders
         self._fetching = fetching
@@ -157,7 +168,8 @@ class FetchAdmission:
         """
         now = time.monotonic()
         if not _may_be_unchanged(request):
-            self._renders.check_coming(now, request.deadline)
+            seconds = cost.unknown(request.transform)
+            self._renders.check_coming(now, request.deadline, request.client, seconds)
         self._fetches.check(now, request.deadline)
         if self._places.locked():
             await self._wait(now, request.deadline)

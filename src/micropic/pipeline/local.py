@@ -42,7 +42,9 @@ class Local:
         if not source.body:  # unchanged, to another one who has what was made of it
             source = await self._sources.preview(replace(asked, stale=None))
         fetched = time.monotonic()
-        rendered = await self._renderer.render(source.body, request.transform, request.deadline)
+        rendered = await self._renderer.render(
+            source.body, request.transform, request.deadline, request.client
+        )
         return replace(
             source,
             body=rendered.body,

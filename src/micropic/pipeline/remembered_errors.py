@@ -14,6 +14,7 @@ from micropic.domain.errors import (
     TooComplex,
     TooManyPixels,
     TooMuchMemory,
+    TooMuchWork,
     from_wire,
 )
 from micropic.domain.model import Preview, PreviewRequest
@@ -22,8 +23,8 @@ from micropic.ports import Previewer
 
 _LASTING = (BrokenImage, NotAnImage, SourceTooLarge, TooManyPixels)
 """What is wrong with a picture, whoever asks for it and in whichever size."""
-_OF_THE_PREVIEW = (TooComplex, TooMuchMemory)
-"""What another size of the same picture may do without; each has cost a render process."""
+_OF_THE_PREVIEW = (TooComplex, TooMuchMemory, TooMuchWork)
+"""What another size of the same picture may do without."""
 _GONE = {404, 410}
 _MOST = 10_000
 """How many errors are remembered."""

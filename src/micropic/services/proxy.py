@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import structlog
 from starlette.routing import BaseRoute
 
-from micropic.domain import freshness, headers, urls
+from micropic.domain import clients, freshness, headers, urls
 from micropic.domain.errors import BadSignature, MicropicError, too_late
 from micropic.domain.model import Headers, Mode, PreviewRequest, SourceUrl
 from micropic.domain.purge import Purge
@@ -198,6 +198,7 @@ class ProxyApp:
             reload=client.no_cache and is_among(address, options.reload_networks),
             deadline=time.monotonic() + options.timeout,
             request_id=scope["request_id"],
+            client=clients.opaque(address),
         )
 
 

@@ -145,6 +145,11 @@ class RenderSettings(_Section):
     max_drawing_time: kinds.Seconds = Field(
         0.75, description="CPU time for drawing an SVG, then it is too complex"
     )
+    max_cost: kinds.Seconds = Field(
+        4.0,
+        description="estimated CPU time of one render on the reference core (docs/overload.md); "
+        "what would take more is a 413",
+    )
     max_memory: kinds.Bytes = Field(
         ByteSize(1024**3), description="address space of a render process"
     )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from micropic.v1 import preview_pb2 as micropic_dot_v1_dot_preview__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19micropic/v1/request.proto\x12\x0bmicropic.v1\x1a\x19micropic/v1/preview.proto\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xbb\x01\n\x0ePreviewRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x07headers\x18\x02 \x03(\x0b\x32\x13.micropic.v1.Header\x12\x0f\n\x07private\x18\x03 \x01(\x08\x12\x11\n\ttime_left\x18\x04 \x01(\x01\x12\r\n\x05lease\x18\x05 \x01(\t\x12\x0f\n\x07sent_at\x18\x06 \x01(\x01\x12\x0e\n\x06reload\x18\x07 \x01(\x08\x12\x0e\n\x06recall\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\"k\n\x0cPreviewReply\x12\'\n\x07preview\x18\x01 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x12\'\n\x07problem\x18\x02 \x01(\x0b\x32\x14.micropic.v1.ProblemH\x00\x42\t\n\x07outcomeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19micropic/v1/request.proto\x12\x0bmicropic.v1\x1a\x19micropic/v1/preview.proto\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xcb\x01\n\x0ePreviewRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x07headers\x18\x02 \x03(\x0b\x32\x13.micropic.v1.Header\x12\x0f\n\x07private\x18\x03 \x01(\x08\x12\x11\n\ttime_left\x18\x04 \x01(\x01\x12\r\n\x05lease\x18\x05 \x01(\t\x12\x0f\n\x07sent_at\x18\x06 \x01(\x01\x12\x0e\n\x06reload\x18\x07 \x01(\x08\x12\x0e\n\x06recall\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x0e\n\x06\x63lient\x18\n \x01(\t\"k\n\x0cPreviewReply\x12\'\n\x07preview\x18\x01 \x01(\x0b\x32\x14.micropic.v1.PreviewH\x00\x12\'\n\x07problem\x18\x02 \x01(\x0b\x32\x14.micropic.v1.ProblemH\x00\x42\t\n\x07outcomeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEADER']._serialized_start=69
   _globals['_HEADER']._serialized_end=106
   _globals['_PREVIEWREQUEST']._serialized_start=109
-  _globals['_PREVIEWREQUEST']._serialized_end=296
-  _globals['_PREVIEWREPLY']._serialized_start=298
-  _globals['_PREVIEWREPLY']._serialized_end=405
+  _globals['_PREVIEWREQUEST']._serialized_end=312
+  _globals['_PREVIEWREPLY']._serialized_start=314
+  _globals['_PREVIEWREPLY']._serialized_end=421
 # @@protoc_insertion_point(module_scope)

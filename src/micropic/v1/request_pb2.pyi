@@ -16,7 +16,7 @@ class Header(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class PreviewRequest(_message.Message):
-    __slots__ = ("key", "headers", "private", "time_left", "lease", "sent_at", "reload", "recall", "request_id")
+    __slots__ = ("key", "headers", "private", "time_left", "lease", "sent_at", "reload", "recall", "request_id", "client")
     KEY_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
     PRIVATE_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class PreviewRequest(_message.Message):
     RELOAD_FIELD_NUMBER: _ClassVar[int]
     RECALL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
     key: str
     headers: _containers.RepeatedCompositeFieldContainer[Header]
     private: bool
@@ -35,7 +36,8 @@ class PreviewRequest(_message.Message):
     reload: bool
     recall: bool
     request_id: str
-    def __init__(self, key: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., private: _Optional[bool] = ..., time_left: _Optional[float] = ..., lease: _Optional[str] = ..., sent_at: _Optional[float] = ..., reload: _Optional[bool] = ..., recall: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+    client: str
+    def __init__(self, key: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., private: _Optional[bool] = ..., time_left: _Optional[float] = ..., lease: _Optional[str] = ..., sent_at: _Optional[float] = ..., reload: _Optional[bool] = ..., recall: _Optional[bool] = ..., request_id: _Optional[str] = ..., client: _Optional[str] = ...) -> None: ...
 
 class PreviewReply(_message.Message):
     __slots__ = ("preview", "problem")

@@ -29,6 +29,7 @@ _STATUS: dict[type[errors.MicropicError], HTTPStatus] = {
     errors.BrokenImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RenderCrashed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.TooMuchWork: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.TooComplex: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RenderTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.Quarantined: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from ipaddress import IPv6Address
 
+from micropic.domain import clients
 from micropic.domain.errors import TooManyRequests
 from micropic.domain.rate import Quota, TokenBuckets
 from micropic.web.responses import Fields
@@ -21,7 +21,7 @@ class RateLimit:
 
     def take(self, client: str) -> tuple[Fields, TooManyRequests | None]:
         """Count a request; give the fields that its answer is to have, and why it is refused."""
-        quota = self._buckets.take(_group(client), time.monotonic())
+        quota = self._buckets.take(clients.group(client), time.monotonic())
         fields = [
             (b"ratelimit-policy", self._policy),
             (b"ratelimit", b'"client";r=%d;t=%d' % (quota.left, quota.full_in)),
@@ -32,11 +32,3 @@ class RateLimit:
 def _refusal(quota: Quota) -> TooManyRequests:
     msg = "You ask for more previews than proxy.rate and proxy.burst allow one client."
     return TooManyRequests(msg, retry_after=quota.wait)
-
-
-def _group(client: str) -> str:
-    """Give the name that a client is counted by: one customer has a whole /64 (RFC 6177)."""
-    if ":" not in client:
-        return client
-    address = IPv6Address(client)
-    return str(address.ipv4_mapped or int(address) >> 64)

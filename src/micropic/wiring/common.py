@@ -79,6 +79,7 @@ def renderer(
                 avif_pixels=render.max_avif_pixels,
                 frames=render.max_frames,
                 drawing_time=render.max_drawing_time,
+                cost=render.max_cost,
             ),
         ),
         room,

@@ -59,13 +59,13 @@ async def run_proxy(settings: Settings) -> None:
         others = await stack.enter_async_context(AmqpPurges(broker(settings), memory))
         gate = Gate(settings.proxy.max_in_flight)
         asked = Admission(gate, traced(tracer, "ask", workers))
-        backlog = Backlog(settings.proxy.max_wait)
+        short, long = (Backlog(settings.proxy.max_wait) for _ in range(2))
         # Before the lease: a refusal is to cost little.
-        made = BacklogAdmission(backlog, Leasing(cache, asked))
+        made = BacklogAdmission(short, long, Leasing(cache, asked))
         remembered = RememberedErrors(settings.cache.negative_age, made)
         looked_up = Coalescing(Lookup(cache, common.stale_or(settings, remembered)))
         shared = common.in_memory(memory, looked_up)
-        private = BacklogAdmission(backlog, asked)
+        private = BacklogAdmission(short, long, asked)
         previewer = PrivateBypass(shared=shared, private=private)
         begun = traced(tracer, "preview", previewer, first=True)
         health = Health({"broker": lambda: workers.ready}, {"cache": lambda: cache.trouble})
@@ -73,7 +73,7 @@ async def run_proxy(settings: Settings) -> None:
         caches = cache, memory, others
         metrics = Metrics("proxy")
         watched.gate(metrics, gate)
-        watched.backlog(metrics, backlog)
+        watched.backlogs(metrics, short, long)
         watched.queue(metrics, lambda: workers.queued)
         metrics.number(CACHE_FAULTS, lambda: cache.faults)
         watched.levels(metrics, lambda: {"memory": asdict(memory.usage)})
@@ -122,7 +122,8 @@ def _intake(settings: Settings, maker: Maker) -> Bounds:
         usual=usual,
         most=settings.amqp.prefetch or usual + settings.source.max_in_flight,
         workable=workable,
-        idle=lambda: maker.renderer.line.coming,
+        # Long renders that wait for each other keep no short one in the queue either.
+        idle=lambda: maker.renderer.line.coming + maker.renderer.line.long_waiting,
     )
 
 

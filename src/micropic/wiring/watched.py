@@ -65,9 +65,9 @@ def gate(told: Metrics, of: Gate) -> None:
     told.number(metrics.REFUSALS, lambda: of.refused, "in_flight")
 
 
-def backlog(told: Metrics, of: Backlog) -> None:
+def backlogs(told: Metrics, *of: Backlog) -> None:
     """Tell how often workers had too much to do already."""
-    told.number(metrics.REFUSALS, lambda: of.door.refused, "workers")
+    told.number(metrics.REFUSALS, lambda: sum(each.door.refused for each in of), "workers")
 
 
 def fetches(told: Metrics, of: Line) -> None:
@@ -95,6 +95,6 @@ def renderer(told: Metrics, of: RenderSlots) -> None:
     told.number(metrics.RENDER_PROCESSES, lambda: of.usable)
     told.number(metrics.RENDER_BUSY, lambda: of.line.busy)
     told.number(metrics.RENDER_WAITING, lambda: of.line.waiting)
-    told.number(metrics.REFUSALS, lambda: of.line.door.refused, "render")
+    told.number(metrics.REFUSALS, lambda: of.line.refused, "render")
     told.number(metrics.RENDER_ENDS, lambda: of.killed, "killed")
     told.number(metrics.RENDER_ENDS, lambda: of.died, "died")

@@ -122,6 +122,7 @@ def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
         reload=request.reload,
         recall=request.stale is not None,
         request_id=request.request_id,
+        client=request.client,
     )
 
 
@@ -150,6 +151,7 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
         reload=message.reload,
         recall=message.recall,
         request_id=message.request_id,
+        client=message.client,
         deadline=time.monotonic() + _finite(message.time_left) - on_its_way(message),
     )
 
