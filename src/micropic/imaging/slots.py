@@ -142,7 +142,9 @@ class RenderSlots:
 
         """
         check_cost(cost.least(transform), self._options.limits)
-        queued, seconds = time.monotonic(), glance.estimate(body, transform)
+        # A header may claim anything: no render takes longer than it may.
+        seconds = min(glance.estimate(body, transform), self._options.timeout)
+        queued = time.monotonic()
         self.line.check_in_time(queued, deadline, client, seconds)
         # Who has less left is not worth a process: it would be killed at its work, even on a
         # machine that is twice as fast as the reference core.
