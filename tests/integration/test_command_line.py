@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import socket
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,23 @@ SAMPLE = "/fill/30/20/sample:cat.jpg"
 
 def test_the_version_is_shown() -> None:
     assert micropic("--version").stdout == f"micropic {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("micropic.cli", {"aiohttp", "numpy", "pydantic", "structlog", "uvicorn"}),
+        ("micropic.cli.serve", {"aio_pika", "grpc", "numpy", "pyvips", "rich", "yaml"}),
+    ],
+)
+def test_a_command_imports_no_package_that_it_does_not_need(
+    module: str, unneeded: set[str]
+) -> None:
+    program = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not unneeded & set(done.stdout.split())
 
 
 def test_help_shows_every_setting_with_its_default_and_its_name() -> None:
