@@ -83,7 +83,7 @@ def test_what_needs_no_body_reads_none_and_no_damaged_part_is_served(
     head = service.get(target, method="HEAD")
     assert head.cache_status == "micropic; hit"
     assert head.headers["Content-Length"] == str(len(whole.body))
-    tags = ", ".join([*(f'"{number}"' for number in range(1000)), whole.headers["ETag"]])
+    tags = ", ".join([*(f'"{number}"' for number in range(100)), whole.headers["ETag"]])
     for fields in ({"If-None-Match": whole.headers["ETag"]}, {"If-None-Match": tags}):
         assert service.get(target, fields).status == 304
     beyond = service.get(target, {"Range": f"bytes={len(whole.body)}-"})
