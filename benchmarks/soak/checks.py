@@ -89,8 +89,12 @@ async def held(shape: Shape, before: Mapping[str, Holdings]) -> list[Check]:
     """Compare what each part holds with what it held before it was asked for anything."""
 
     def over(part: Part) -> Holdings:
-        links = Holdings(sockets=part.links, threads=_POOLS)
-        return holdings(part.service.pid) - before[part.name] - links
+        allowed = Holdings(sockets=part.links, threads=_POOLS)
+        # Processes for private images are started when the first one comes, and stay: as many as
+        # there are for public ones.
+        renders = before[part.name]["children"]
+        allowed += Holdings({kind: renders * number for kind, number in _RENDER_PROCESS.items()})
+        return holdings(part.service.pid) - before[part.name] - allowed
 
     await _until(lambda: not any(map(over, shape.parts)))
     checks = []
@@ -173,3 +177,7 @@ async def _until(condition: Callable[[], bool]) -> None:
             wait_until(condition, _UNTIL_IDLE)
 
     await asyncio.to_thread(wait)
+
+
+_RENDER_PROCESS = {"children": 1, "memory files": 3, "sockets": 1}
+"""What a render process adds to what its service holds."""

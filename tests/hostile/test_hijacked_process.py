@@ -120,7 +120,10 @@ answer = {JPEG} + chr(10).join(held).encode()
 """
     held = hijacked(service, origin, script).body[3:].decode().split("\n")
     assert sum(name.startswith("socket:") for name in held) == 1
-    its_own = r"/dev/(null|urandom)|socket:.*|/memfd:micropic-(render|words|phase) .*|/proc/\d+/statm|.*\.ttf"
+    its_own = (
+        r"/dev/(null|urandom)|socket:.*|/memfd:micropic-(render|words|phase) .*"
+        r"|/proc/\d+/statm|.*\.ttf"
+    )
     assert [name for name in held if not re.fullmatch(its_own, name)] == []
 
 
