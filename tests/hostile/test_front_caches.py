@@ -51,6 +51,7 @@ ATTACKS = {
     "hotlink": ({"Referer": "https://evil.example/"}, Reply(b"no", 403), 403),
     "hotlink 404": ({"Referer": "https://evil.example/"}, Reply(b"no", 404), 404),
     "hotlink page": ({"Origin": "https://evil.example"}, Reply(b"<html>"), 415),
+    "language 404": ({"Accept-Language": "evil"}, Reply(b"no", 404), 404),
     "robot 410": ({"User-Agent": "evil"}, Reply(b"no", 410), 410),
     "keyed 404": ({"X-Evil": "evil"}, Reply(b"no", 404), 404),
     "varying 404": (

@@ -88,15 +88,22 @@ def test_what_an_origin_does_for_a_field_is_for_those_who_send_it(
 
 
 @pytest.mark.parametrize("evil", [Reply(b"no", 404), Reply(b"<html>"), Reply(b"no", 500)])
-@pytest.mark.parametrize("name", ["X-Theme", "Referer", "User-Agent", "Sec-Fetch-Dest"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Theme", "Referer", "User-Agent", "Sec-Fetch-Dest", "Accept-Language", "Pragma",
+        "Cache-Control", "Priority", "Save-Data", "CDN-Loop",
+    ],
+)  # fmt: skip
 def test_what_an_origin_refuses_for_a_field_is_refused_to_nobody_else(
     service: Service, origin: Origin, name: str, evil: Reply
 ) -> None:
     target = f"/fill/8/8/{origin.on('/a', by_field_part(name, evil))}"
-    refused = service.get(target, {name: "https://evil"})
+    browser = {"User-Agent": "owl/1", "Referer": "https://h/page", "Accept-Language": "de"}
+    refused = service.get(target, {**browser, name: "https://h/evil"})
     assert refused.status in {404, 415, 502}
     assert refused.headers["Cache-Control"] == "no-store"
-    assert is_good(service.get(target))
+    assert is_good(service.get(target, browser))
 
 
 def by_field_part(name: str, evil: Reply) -> Callable[[Received], Reply]:

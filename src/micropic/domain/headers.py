@@ -107,12 +107,7 @@ IDENTITY = (
 )  # fmt: skip
 """What tells an origin who the client is, beside `CREDENTIALS`."""
 
-ACCESS = frozenset({
-    "user-agent", "referer", "origin", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site",
-    "sec-fetch-user", "sec-purpose",
-})  # fmt: skip
-"""What hotlink protection and filters against robots look at."""
-
+_OUR_LOOP = ("cdn-loop", CDN_ID)
 _DIGITS = 40
 """Of a hash, in hexadecimal: 160 bits, more than a client can find a collision for."""
 _TRACE = frozenset({"traceparent", "tracestate"})
@@ -290,17 +285,18 @@ def carries_credentials(headers: Headers) -> bool:
     return any(name in CREDENTIALS for name, _ in headers)
 
 
-def access_digest(headers: Headers) -> str:
-    """Return a hash of the plain fields that origins grant access by; empty if none was sent.
+def plain_digest(headers: Headers) -> str:
+    """Return a hash of what no key has in it; empty if none was sent.
 
-    Of a Referer only the host counts, which all pages of a site have in common.
+    An origin, or a firewall in front of it, may refuse a client for any of it: a robot for its
+    User-Agent, an attacker for what it wrote into Accept-Language, a CDN for its own CDN-Loop.
     """
-    said = [(name, _access(name, value)) for name, value in headers if name in ACCESS]
-    return _digest(sorted(said)) if said else ""
+    said = [pair for pair in headers if pair != _OUR_LOOP and _is_plain(pair[0])]
+    return _digest(sorted(said, key=itemgetter(0))) if said else ""
 
 
-def _access(name: str, value: str) -> str:
-    return value.partition("://")[2].partition("/")[0].lower() if name == "referer" else value
+def _is_plain(name: str) -> bool:
+    return name == "cdn-loop" or DEFAULT.kind(name) is Kind.PLAIN
 
 
 def _digest(fields: list[tuple[str, str]]) -> str:
