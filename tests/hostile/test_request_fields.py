@@ -128,6 +128,30 @@ def test_requests_with_other_fields_do_not_join(service: Service, origin: Origin
     assert len(origin.requests) == 2
 
 
+@pytest.mark.parametrize("size", ["8/8", "9/9"])
+def test_a_page_that_one_client_gets_is_no_answer_for_those_who_wait_with_it(
+    service: Service, origin: Origin, size: str
+) -> None:
+    gate = origin.gate()
+
+    def answer(request: Received) -> Reply:
+        robot = "robot" in request.values("User-Agent")
+        return Reply(b"<html>", gate=gate) if robot else Reply(GOOD)
+
+    source = origin.on("/a", answer)
+    target, good = f"/fill/{size}/{source}", {"User-Agent": "owl/1"}
+    with service.crowd(2) as crowd:
+        robot = crowd.ask(f"/fill/8/8/{source}", {"User-Agent": "robot"})
+        wait_until(lambda: origin.requests)
+        waiting = crowd.ask(target, good)
+        for _ in range(9):  # by which it waits, too; if not, it is on its own
+            assert service.get("/fill/8/8/sample:cat.jpg").status == 200
+        gate.open()
+    assert robot.result().error == (415, "not_an_image")
+    assert is_good(waiting.result())
+    assert service.get(target, good).cache_status.startswith("micropic; hit")
+
+
 def test_the_order_of_fields_is_no_other_request(service: Service, origin: Origin) -> None:
     target = f"/fill/8/8/{origin.on('/a', Reply(GOOD))}"
     fields = [("X-Shop", "owls"), ("X-Theme", "a"), ("X-Theme", "b")]

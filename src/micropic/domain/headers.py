@@ -295,6 +295,11 @@ def plain_digest(headers: Headers) -> str:
     return _digest(sorted(said, key=itemgetter(0))) if said else ""
 
 
+def client_digest(headers: Headers, keyed: str) -> str:
+    """Return a hash of all that an origin sees of a client, `keyed` being that of keyed fields."""
+    return _digest([("keyed", keyed), ("plain", plain_digest(headers))])
+
+
 def _is_plain(name: str) -> bool:
     return name == "cdn-loop" or DEFAULT.kind(name) is Kind.PLAIN
 
