@@ -234,6 +234,20 @@ def test_a_plain_name_in_another_spelling_is_keyed() -> None:
     assert kinds(["User_Agent", "X-User-Agent", "Accept_Language"]) == {Kind.KEYED}
 
 
+def test_no_mark_in_a_name_gets_it_past_a_list() -> None:
+    never = ["X.Forwarded.For", "X!Real|IP", "Metadata.Flavor", "Transfer.Encoding", "If.Match"]
+    assert kinds(never) == {Kind.WITHHELD}
+    identity = ["X.Api.Key", "X+Api~Key", "Authorization.", "Remote.User", "Private*Token"]
+    assert kinds(identity) == {Kind.IDENTITY}
+    assert kinds(["X.Shop", "X*Shop"]) == {Kind.KEYED}
+
+
+def test_who_the_client_is_has_more_names_than_one() -> None:
+    names = ["X-Auth", "X-Amzn-Mtls-Clientcert-Subject", "X-Appengine-User-Email", "X-Passwd",
+             "X-Replit-User-Id", "X-Plex-User", "X-Bearer", "X-Saml-Email"]  # fmt: skip
+    assert kinds(names) == {Kind.IDENTITY}
+
+
 def test_no_list_takes_from_another() -> None:
     literal = [name for name in (*PLAIN, *HOPS, *IDENTITY) if "*" not in name]
     assert len(literal) == len(set(literal))
