@@ -64,6 +64,7 @@ ATTACKS = {
     "too large": ({"X-Evil": "evil"}, Reply(b"x" * 1100 * 1024), 413),
     "broken": ({"X-Evil": "evil"}, Reply(GOOD[:300]), 422),
     "theme": ({"X-Evil": "evil"}, Reply(EVIL), 200),
+    "many fields": ({f"X-{i}-{'evil' * 25}": "evil" for i in range(50)}, None, 200),
     "range": ({"Range": "bytes=9999999-"}, None, 416),
 }  # fmt: skip
 
