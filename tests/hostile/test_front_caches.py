@@ -51,6 +51,7 @@ ATTACKS = {
     "hotlink": ({"Referer": "https://evil.example/"}, Reply(b"no", 403), 403),
     "hotlink 404": ({"Referer": "https://evil.example/"}, Reply(b"no", 404), 404),
     "hotlink page": ({"Origin": "https://evil.example"}, Reply(b"<html>"), 415),
+    "language 404": ({"Accept-Language": "evil"}, Reply(b"no", 404), 404),
     "robot 410": ({"User-Agent": "evil"}, Reply(b"no", 410), 410),
     "keyed 404": ({"X-Evil": "evil"}, Reply(b"no", 404), 404),
     "varying 404": (
@@ -63,6 +64,7 @@ ATTACKS = {
     "too large": ({"X-Evil": "evil"}, Reply(b"x" * 1100 * 1024), 413),
     "broken": ({"X-Evil": "evil"}, Reply(GOOD[:300]), 422),
     "theme": ({"X-Evil": "evil"}, Reply(EVIL), 200),
+    "many fields": ({f"X-{i}-{'evil' * 25}": "evil" for i in range(50)}, None, 200),
     "range": ({"Range": "bytes=9999999-"}, None, 416),
 }  # fmt: skip
 

@@ -88,15 +88,22 @@ def test_what_an_origin_does_for_a_field_is_for_those_who_send_it(
 
 
 @pytest.mark.parametrize("evil", [Reply(b"no", 404), Reply(b"<html>"), Reply(b"no", 500)])
-@pytest.mark.parametrize("name", ["X-Theme", "Referer", "User-Agent", "Sec-Fetch-Dest"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Theme", "Referer", "User-Agent", "Sec-Fetch-Dest", "Accept-Language", "Pragma",
+        "Cache-Control", "Priority", "Save-Data", "CDN-Loop",
+    ],
+)  # fmt: skip
 def test_what_an_origin_refuses_for_a_field_is_refused_to_nobody_else(
     service: Service, origin: Origin, name: str, evil: Reply
 ) -> None:
     target = f"/fill/8/8/{origin.on('/a', by_field_part(name, evil))}"
-    refused = service.get(target, {name: "https://evil"})
+    browser = {"User-Agent": "owl/1", "Referer": "https://h/page", "Accept-Language": "de"}
+    refused = service.get(target, {**browser, name: "https://h/evil"})
     assert refused.status in {404, 415, 502}
     assert refused.headers["Cache-Control"] == "no-store"
-    assert is_good(service.get(target))
+    assert is_good(service.get(target, browser))
 
 
 def by_field_part(name: str, evil: Reply) -> Callable[[Received], Reply]:
@@ -119,6 +126,30 @@ def test_requests_with_other_fields_do_not_join(service: Service, origin: Origin
     assert is_good(good.result())
     assert not any(is_good(each.result()) for each in evil)
     assert len(origin.requests) == 2
+
+
+@pytest.mark.parametrize("size", ["8/8", "9/9"])
+def test_a_page_that_one_client_gets_is_no_answer_for_those_who_wait_with_it(
+    service: Service, origin: Origin, size: str
+) -> None:
+    gate = origin.gate()
+
+    def answer(request: Received) -> Reply:
+        robot = "robot" in request.values("User-Agent")
+        return Reply(b"<html>", gate=gate) if robot else Reply(GOOD)
+
+    source = origin.on("/a", answer)
+    target, good = f"/fill/{size}/{source}", {"User-Agent": "owl/1"}
+    with service.crowd(2) as crowd:
+        robot = crowd.ask(f"/fill/8/8/{source}", {"User-Agent": "robot"})
+        wait_until(lambda: origin.requests)
+        waiting = crowd.ask(target, good)
+        for _ in range(9):  # by which it waits, too; if not, it is on its own
+            assert service.get("/fill/8/8/sample:cat.jpg").status == 200
+        gate.open()
+    assert robot.result().error == (415, "not_an_image")
+    assert is_good(waiting.result())
+    assert service.get(target, good).cache_status.startswith("micropic; hit")
 
 
 def test_the_order_of_fields_is_no_other_request(service: Service, origin: Origin) -> None:

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from micropic.domain.errors import NotCached, OriginRefused, OriginTimeout, Overloaded
+from micropic.domain.errors import (
+    MicropicError,
+    NotAnImage,
+    NotCached,
+    OriginRefused,
+    OriginTimeout,
+    Overloaded,
+    SourceTooLarge,
+)
 from micropic.domain.model import Preview, PreviewRequest
 from micropic.domain.urls import DEFAULT, build_path, parse_path
 from micropic.pipeline.admission import Admission, Gate
@@ -87,16 +95,19 @@ async def test_what_no_cache_may_keep_is_not_shared() -> None:
     assert not (await tasks[1]).provenance.collapsed
 
 
-async def test_a_refusal_is_shared_only_among_equal_headers() -> None:
+@pytest.mark.parametrize(
+    "error", [OriginRefused("no", 403, {}), SourceTooLarge("no"), NotAnImage("no")]
+)
+async def test_a_refusal_is_shared_only_among_equal_headers(error: MicropicError) -> None:
     inner = Inner()
     stack = Coalescing(inner)
     tasks = [asyncio.create_task(stack.preview(asked(agent))) for agent in "aab"]
     await turns(lambda: bool(inner.calls))
-    inner.calls[0].set_exception(OriginRefused("no", 403, {}))
+    inner.calls[0].set_exception(error)
     await turns(lambda: len(inner.calls) == 2)
     inner.calls[1].set_result(made())
     for task in tasks[:2]:
-        with pytest.raises(OriginRefused):
+        with pytest.raises(type(error)):
             await task
     assert (await tasks[2]).body == b"x"
 

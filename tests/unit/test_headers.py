@@ -8,19 +8,18 @@ from hypothesis import strategies as st
 
 from micropic.domain.errors import LoopDetected
 from micropic.domain.headers import (
-    ACCESS,
     DEFAULT,
     HOPS,
     IDENTITY,
     PLAIN,
     FieldRules,
     Kind,
-    access_digest,
     carries_credentials,
     client_fields,
     field,
     host_matches,
     only_plain,
+    plain_digest,
 )
 from micropic.domain.model import Headers
 
@@ -235,13 +234,26 @@ def test_a_plain_name_in_another_spelling_is_keyed() -> None:
     assert kinds(["User_Agent", "X-User-Agent", "Accept_Language"]) == {Kind.KEYED}
 
 
+def test_no_mark_in_a_name_gets_it_past_a_list() -> None:
+    never = ["X.Forwarded.For", "X!Real|IP", "Metadata.Flavor", "Transfer.Encoding", "If.Match"]
+    assert kinds(never) == {Kind.WITHHELD}
+    identity = ["X.Api.Key", "X+Api~Key", "Authorization.", "Remote.User", "Private*Token"]
+    assert kinds(identity) == {Kind.IDENTITY}
+    assert kinds(["X.Shop", "X*Shop"]) == {Kind.KEYED}
+
+
+def test_who_the_client_is_has_more_names_than_one() -> None:
+    names = ["X-Auth", "X-Amzn-Mtls-Clientcert-Subject", "X-Appengine-User-Email", "X-Passwd",
+             "X-Replit-User-Id", "X-Plex-User", "X-Bearer", "X-Saml-Email"]  # fmt: skip
+    assert kinds(names) == {Kind.IDENTITY}
+
+
 def test_no_list_takes_from_another() -> None:
     literal = [name for name in (*PLAIN, *HOPS, *IDENTITY) if "*" not in name]
     assert len(literal) == len(set(literal))
     assert kinds(name for name in PLAIN if "*" not in name) == {Kind.PLAIN}
     assert kinds(name for name in IDENTITY if "*" not in name) == {Kind.IDENTITY}
     assert kinds(HOPS, FieldRules(frozenset({*HOPS}))) == {Kind.HOP}
-    assert {name for name in ACCESS if DEFAULT.kind(name) is Kind.PLAIN} == ACCESS
 
 
 def keyed(*fields: tuple[bytes, bytes]) -> tuple[tuple[str, ...], str]:
@@ -288,21 +300,24 @@ def test_another_origin_gets_the_plain_fields_alone() -> None:
 
 
 def test_clients_that_an_origin_may_tell_apart_are_told_apart() -> None:
-    page = ("referer", "https://Shop.example/a?b")
-    assert access_digest((("accept-language", "de"), OURS)) == ""
-    assert access_digest((page,)) == access_digest((("referer", "https://shop.example/c"),))
+    page, german = ("referer", "https://shop.example/a?b"), ("accept-language", "de")
+    assert plain_digest((("x-shop", "owls"), OURS)) == ""
+    assert plain_digest((page, german, OURS)) == plain_digest((german, page))
     digests = {
-        access_digest(headers)
+        plain_digest(headers)
         for headers in (
             (page,),
-            (("referer", "https://evil.example/a"),),
+            (("referer", "https://shop.example/evil"),),
             (("referer", ""),),
+            (german,),
+            (("accept-language", "evil"),),
+            (("cdn-loop", "evil, micropic"),),
             (page, ("user-agent", "robot")),
             (("sec-fetch-dest", "document"),),
             (),
         )
     }
-    assert len(digests) == 6
+    assert len(digests) == 9
 
 
 @pytest.mark.parametrize(

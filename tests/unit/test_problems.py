@@ -142,7 +142,9 @@ def test_caches_in_front_keep_only_what_the_url_alone_brought_about(code: str) -
     ("change", "vary", "shared"),
     [
         ({}, "", True),
-        ({"headers": PLAIN}, "", True),
+        ({"headers": (("cdn-loop", "micropic"),)}, "", True),
+        ({"headers": (("cdn-loop", "evil, micropic"),)}, "", False),
+        ({"headers": PLAIN}, "", False),
         ({}, "accept-language", False),
         ({}, "*", False),
         ({"headers": (("referer", "https://h/"), *PLAIN)}, "", False),

@@ -119,14 +119,14 @@ def test_a_problem_brings_no_header_but_those_of_a_refusal() -> None:
     """What a worker or the shared cache says is not all believed, either."""
     fields = {
         "Set-Cookie": "a=b", "Content-Type": "text/html", "WWW-Authenticate": "Basic\r\nX: y",
-        "Retry-After": "5", "www-authenticate": "Basic",
+        "Retry-After": "5", "www-authenticate": "Basic", "Vary": "dnt",
     }  # fmt: skip
     refusal = preview_pb2.Problem(
         code="origin_refused", detail="No\r\n\x1b[2J\x85" + 2000 * "x", status=404, headers=fields
     )
     back = messages.problem_from_message(refusal)
     assert isinstance(back, errors.OriginRefused)
-    assert back.headers == {"Retry-After": "5", "www-authenticate": "Basic"}
+    assert back.headers == {"Retry-After": "5", "www-authenticate": "Basic", "Vary": "dnt"}
     assert back.detail.startswith("No [2J xxx")
     assert len(back.detail) == 1000
     busy = messages.problem_from_message(

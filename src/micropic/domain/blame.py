@@ -7,7 +7,6 @@ stranger can think of would take all other sizes of the image out of service.
 
 from __future__ import annotations
 
-from micropic.domain import headers
 from micropic.domain.errors import (
     GONE,
     BrokenImage,
@@ -53,8 +52,7 @@ def lasts(error: MicropicError, transform: Transform) -> bool:
     shows it.
     """
     if isinstance(error, OriginRefused):
-        # Of a Referer only the host is known to be the same for the next client.
-        return error.status in GONE and error.varies_by <= headers.ACCESS - {"referer"}
+        return error.status in GONE and "*" not in error.varies_by
     if isinstance(error, BrokenImage):
         return is_cheap(transform) and max(transform.size) <= _THUMBNAIL_SIDE
     return isinstance(error, NotAnImage | SourceTooLarge | TooManyPixels)

@@ -1,7 +1,7 @@
 r"""Which of the client's header fields reach the origin, and what they make of the response.
 
-Every field is of one kind. Names are compared in lower case; `_` and `-` are equal in all lists
-but the plain one, because CGI, WSGI and PHP cannot tell them apart.
+Every field is of one kind. Names are compared in lower case; all that is neither letter nor digit
+is equal in all lists but the plain one, because CGI, WSGI and PHP cannot tell `_`, `-` and `.` apart.
 
 | kind | which | to the origin | the response |
 |---|---|---|---|
@@ -92,31 +92,29 @@ _NO_HOPS = ("cf-access-*",)
 IDENTITY = (
     # by what names have in common
     "*token*", "*jwt*", "*secret*", "*api-key*", "*apikey*", "*authorization*", "*session*",
-    "*cookie*", "*csrf*", "*xsrf*", "*password*", "*credential*", "*access-key*",
-    "*subscription-key*", "*-otp", "*signature*", "x-functions-key", "dpop",
+    "*cookie*", "*csrf*", "*xsrf*", "*password*", "*passwd*", "*bearer*", "*credential*",
+    "*access-key*", "*subscription-key*", "*-otp", "*signature*", "x-functions-key", "dpop",
     # access proxies and single sign-on
-    "cf-access-*", "x-goog-iap-*", "x-goog-authenticated-user-*", "x-amzn-oidc-*", "x-auth-*",
-    "auth-*", "x-authenticated-*", "x-authentik-*", "x-authelia-*", "x-ms-client-principal*",
+    "cf-access-*", "x-goog-iap-*", "x-goog-authenticated-user-*", "x-amzn-oidc-*",
+    "x-appengine-user-*", "x-auth", "x-auth-*", "auth-*",
+    "x-authenticated-*", "x-authentik-*", "x-authelia-*", "x-ms-client-principal*",
     "x-pomerium-*", "x-vouch-*", "x-webauth-*", "x-consumer-*", "x-oidc-*", "oidc-*",
     "remote-*", "x-remote-*", "tailscale-*", "teleport-*", "mellon-*", "shib-*", "iv-user",
     "iv-groups", "iv-creds", "sm-user*", "smuser", "oam-remote-user", "x-user", "x-user-id",
     "x-user-name", "x-user-email", "x-user-groups", "x-user-roles", "x-username", "x-userinfo",
-    "x-email",
+    "x-email", "x-*-user", "x-*-user-id", "x-*-user-email", "x-*-username", "x-*-email",
     # client certificates
-    "ssl-*", "x-ssl-*", "client-cert*", "x-client-cert*", "x-arr-clientcert", "x-tls-client-*",
+    "ssl-*", "x-ssl-*", "x-amzn-mtls-*", "client-cert*", "x-client-cert*", "x-arr-clientcert",
+    "x-tls-client-*",
 )  # fmt: skip
 """What tells an origin who the client is, beside `CREDENTIALS`."""
 
-ACCESS = frozenset({
-    "user-agent", "referer", "origin", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site",
-    "sec-fetch-user", "sec-purpose",
-})  # fmt: skip
-"""What hotlink protection and filters against robots look at."""
-
+_OUR_LOOP = ("cdn-loop", CDN_ID)
 _DIGITS = 40
 """Of a hash, in hexadecimal: 160 bits, more than a client can find a collision for."""
 _TRACE = frozenset({"traceparent", "tracestate"})
 
+_ODD = re.compile("[^a-z0-9]")
 _WORD = re.compile(r"\*[^*]+\*")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Neither control characters nor marks that break lines or turn the direction of writing.
@@ -146,7 +144,7 @@ class _Names(NamedTuple):
 
 
 def _names(patterns: Iterable[str]) -> _Names:
-    folded = {_fold(pattern) for pattern in patterns}
+    folded = {"*".join(map(_fold, pattern.split("*"))) for pattern in patterns}
     words = {pattern for pattern in folded if _WORD.fullmatch(pattern)}
     others = [re.escape(pattern).replace(r"\*", ".*") for pattern in sorted(folded - words)]
     return _Names(tuple(sorted(word.strip("*") for word in words)), re.compile("|".join(others)))
@@ -203,7 +201,7 @@ class ClientFields(NamedTuple):
 
 
 def _fold(name: str) -> str:
-    return name.replace("_", "-")
+    return _ODD.sub("-", name)
 
 
 _MATCH_PLAIN = _names(PLAIN)
@@ -290,17 +288,23 @@ def carries_credentials(headers: Headers) -> bool:
     return any(name in CREDENTIALS for name, _ in headers)
 
 
-def access_digest(headers: Headers) -> str:
-    """Return a hash of the plain fields that origins grant access by; empty if none was sent.
+def plain_digest(headers: Headers) -> str:
+    """Return a hash of what no key has in it; empty if none was sent.
 
-    Of a Referer only the host counts, which all pages of a site have in common.
+    An origin, or a firewall in front of it, may refuse a client for any of it: a robot for its
+    User-Agent, an attacker for what it wrote into Accept-Language, a CDN for its own CDN-Loop.
     """
-    said = [(name, _access(name, value)) for name, value in headers if name in ACCESS]
-    return _digest(sorted(said)) if said else ""
+    said = [pair for pair in headers if pair != _OUR_LOOP and _is_plain(pair[0])]
+    return _digest(sorted(said, key=itemgetter(0))) if said else ""
 
 
-def _access(name: str, value: str) -> str:
-    return value.partition("://")[2].partition("/")[0].lower() if name == "referer" else value
+def client_digest(headers: Headers, keyed: str) -> str:
+    """Return a hash of all that an origin sees of a client, `keyed` being that of keyed fields."""
+    return _digest([("keyed", keyed), ("plain", plain_digest(headers))])
+
+
+def _is_plain(name: str) -> bool:
+    return name == "cdn-loop" or DEFAULT.kind(name) is Kind.PLAIN
 
 
 def _digest(fields: list[tuple[str, str]]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from micropic.domain import freshness
-from micropic.domain.errors import OUT_OF_TIME, OriginRefused
+from micropic.domain.errors import BY_CLIENT, OUT_OF_TIME
 from micropic.domain.model import Headers, Preview, PreviewRequest
 from micropic.ports import Previewer
 
@@ -34,8 +34,8 @@ class Coalescing:
 
     The work runs in a task of its own: a caller that leaves does not stop the others, and
     when the last one has left the work is cancelled. What turns out to be for one client alone
-    (no cache may keep it, or the origin refused headers that differ) is not shared: each caller
-    that joined then does the work for itself.
+    (no cache may keep it, or headers that differ may have brought the error about) is not shared:
+    each caller that joined then does the work for itself.
 
     Who begins is let in by `admit`, if anything is to say no: a task only to be refused in costs
     more than the refusal.
@@ -61,7 +61,7 @@ class Coalescing:
             if request.deadline <= time.monotonic():
                 raise
             return await self.preview(request)
-        except OriginRefused:
+        except BY_CLIENT:
             if request.headers == work.headers:
                 raise
         else:

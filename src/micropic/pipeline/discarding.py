@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from micropic.domain import urls
-from micropic.domain.errors import BrokenImage, NotAnImage, TooManyPixels
+from micropic.domain.errors import USELESS
 from micropic.domain.model import Preview, PreviewRequest
+from micropic.pipeline.local import own_source_key, source_key
 from micropic.ports import Cache, Previewer
-
-_USELESS = (BrokenImage, NotAnImage, TooManyPixels)
 
 
 class Discarding:
@@ -24,7 +22,7 @@ class Discarding:
         """Ask the next previewer."""
         try:
             return await self._inner.preview(request)
-        except _USELESS:
-            fields = urls.fields_of(request.key)
-            await self._cache.delete(urls.source_key(request.source, fields))
+        except USELESS:
+            for key in (source_key(request), own_source_key(request)):
+                await self._cache.delete(key)
             raise

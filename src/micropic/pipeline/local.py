@@ -6,8 +6,8 @@ import asyncio
 import time
 from dataclasses import replace
 
-from micropic.domain import freshness, urls
-from micropic.domain.errors import Overloaded
+from micropic.domain import freshness, headers, urls
+from micropic.domain.errors import USELESS, Overloaded
 from micropic.domain.freshness import Policy
 from micropic.domain.model import (
     PIECE,
@@ -33,6 +33,9 @@ class Local:
     So sources are looked up, joined, leased and kept by the classes that do so for previews. A
     preview is as fresh as the source that it was made of.
 
+    An origin may answer one client with a page in the place of the image. So a source that another
+    client's request brought, and that turns out to be no image, is fetched once more.
+
     A large body that a cache has left where it is takes of the `room` for sources while it is read.
     """
 
@@ -43,8 +46,7 @@ class Local:
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Get the source and render it, unless a stale preview was made of the same one."""
-        key = urls.source_key(request.source, urls.fields_of(request.key))
-        asked = replace(request, key=key, lease="", recall=False)
+        asked = replace(request, key=source_key(request), lease="", recall=False)
         started = time.monotonic()
         source = await self._sources.preview(asked)
         if request.stale and _is_of(request.stale, source):
@@ -59,6 +61,18 @@ class Local:
             source = await self._whole(source)
         except BodyLostError:  # the cache has dropped it
             source = await self._whole_again(replace(asked, stale=None))
+        try:
+            return await self._rendered(source, request, started)
+        except USELESS:
+            if not _is_anothers(source):
+                raise
+            own = replace(asked, key=own_source_key(request), stale=None)
+            mine = await self._whole_again(own)
+            if mine.source.sha256 == source.source.sha256:
+                raise
+        return await self._rendered(mine, request, started)
+
+    async def _rendered(self, source: Preview, request: PreviewRequest, started: float) -> Preview:
         fetched = time.monotonic()
         rendered = await self._renderer.render(source, request)
         return replace(
@@ -126,6 +140,22 @@ class Fetching:
             source=picture.facts,
             variant=freshness.variant(picture.facts.vary, request.headers),
         )
+
+
+def source_key(request: PreviewRequest) -> str:
+    """Return the key of the source that a preview is made of."""
+    return urls.source_key(request.source, urls.fields_of(request.key))
+
+
+def own_source_key(request: PreviewRequest) -> str:
+    """Return the key of the source as its origin gives it to clients that send the same fields."""
+    fields = headers.client_digest(request.headers, urls.fields_of(request.key))
+    return urls.source_key(request.source, fields)
+
+
+def _is_anothers(source: Preview) -> bool:
+    made = source.provenance
+    return made.collapsed or made.cache is CacheResult.HIT
 
 
 async def _etag(body: bytes) -> str:

@@ -61,8 +61,8 @@ def _keys(request: PreviewRequest) -> tuple[str, str]:
     """Return what errors of the source, and of the preview, are remembered by.
 
     An origin that dislikes a client, or the page that embeds an image, may answer 404 or a page
-    in HTML: such an error is remembered for clients alike.
+    in HTML: such an error is remembered for clients that send the same fields.
     """
     source = urls.source_key(request.source, urls.fields_of(request.key))
-    alike = headers.access_digest(request.headers)
+    alike = headers.plain_digest(request.headers)
     return f"{source}#{alike}", f"{request.key}#{alike}"

@@ -7,7 +7,7 @@ brought it about; else one client's header fields would break an image for all o
 |---|---|
 | the URL is invalid, not signed or not allowed | `public, max-age=5` |
 | 503: too much to do | `public, max-age=5` |
-| the origin's 404 or 410 | `public, max-age=5`, but `no-store` if the client sent a field that origins grant access by (`User-Agent`, `Referer`, `Origin`, `Sec-Fetch-*`), or the origin's `Vary` names a plain field |
+| the origin's 404 or 410 | `public, max-age=5`, but `no-store` if the client sent a plain field or a `CDN-Loop`, or the origin's `Vary` names one |
 | any other error of the origin, of what it sent, or of its preview | `no-store` |
 | `only-if-cached`, `CDN-Loop`, a rate limit, a token | `no-store` |
 | any error of a request with credentials, keyed fields, or `no-cache` from `proxy.reload_networks` | `no-store` |
@@ -20,7 +20,7 @@ from http import HTTPStatus
 from typing import Any
 
 from micropic.domain import errors
-from micropic.domain.headers import access_digest
+from micropic.domain.headers import plain_digest
 from micropic.domain.model import PreviewRequest
 from micropic.web.responses import NO_STORE, Response
 
@@ -135,7 +135,7 @@ def _is_for_all(error: errors.MicropicError, request: PreviewRequest | None) -> 
     if request.private or request.keyed_by or request.reload:
         return False
     if isinstance(error, errors.OriginRefused):
-        may_differ = error.varies_by or access_digest(request.headers)
+        may_differ = error.varies_by or plain_digest(request.headers)
         return error.status in errors.GONE and not may_differ
     return isinstance(error, errors.Overloaded)
 

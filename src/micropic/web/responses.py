@@ -28,6 +28,8 @@ _EXTENSIONS = {known.media_type: known.value for known in Format} | {"image/jpeg
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _LONGEST_NAME = 512
 """Characters of a source's file name that are looked at."""
+_LONGEST_VARY = 1024
+"""Characters: a reverse proxy reads 4 KiB of a header, and answers a longer one with a 502."""
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _CACHE_STATUS = {
     CacheResult.HIT: b"micropic; hit",
@@ -135,7 +137,8 @@ def _fields(preview: Preview, request: PreviewRequest, now: float) -> Fields:
         (b"cache-status", _cache_status(preview, left)),
     ]
     if keyed_by:  # not among what is remembered: a client may name any number of fields
-        fields.append((b"vary", ", ".join([vary, *keyed_by] if vary else keyed_by).encode()))
+        names = ", ".join([vary, *keyed_by] if vary else keyed_by)
+        fields.append((b"vary", names.encode() if len(names) <= _LONGEST_VARY else b"*"))
     if length := preview.source.length:
         fields.append((b"x-origin-content-length", b"%d" % length))
     age, provenance = int(max(0, now - preview.stored_at)), preview.provenance

@@ -18,7 +18,7 @@ from micropic.v1 import cache_pb2, preview_pb2, request_pb2
 _FACTS = tuple(field.name for field in fields(SourceFacts))
 _MEDIA_TYPES = {known.media_type for known in Format}
 _ETAG = re.compile(r'"[!#-~]*"')
-_MEANINGFUL = {"www-authenticate", "retry-after"}
+_MEANINGFUL = {"www-authenticate", "retry-after", "vary"}
 """The header fields that an origin's refusal may bring: `OriginRefused.headers`."""
 _VALUE = re.compile(r"[ -~]{1,4096}")
 _DETAIL = re.compile(r"[a-z-]{0,40}")
