@@ -190,6 +190,17 @@ def test_nothing_of_a_picture_is_left_for_the_next_one(
     assert left == b""
 
 
+def test_what_a_process_adds_to_the_memory_file_is_given_back(
+    one_slot: Service, origin: Origin
+) -> None:
+    tell = f'answer = {JPEG} + b"%d %d" % (os.getpid(), os.fstat(body).st_size)'
+    add = f"os.pwrite(body, bytes(1 << 20), 64 << 20)\n{tell}"
+    added, left = (hijacked(one_slot, origin, script).body[3:] for script in (add, tell))
+    assert added.split()[0] == left.split()[0]
+    assert int(added.split()[1]) == 65 << 20
+    assert int(left.split()[1]) <= 4 << 20
+
+
 def test_a_private_picture_is_rendered_by_a_process_of_its_own(
     one_slot: Service, origin: Origin
 ) -> None:

@@ -13,7 +13,7 @@ from tests.integration.test_quarantine import CRASHED, ENDLESS, HUNG, REFUSED, c
 from tests.support.client import Answer
 from tests.support.cluster import Cluster
 from tests.support.origin import Origin, Received, Reply
-from tests.support.pictures import animation, encode, photo, quadrants
+from tests.support.pictures import animation, drawing, encode, photo, quadrants
 from tests.support.service import Service
 
 TOO_LARGE = (413, "preview_too_large")
@@ -123,7 +123,21 @@ def test_an_image_that_hangs_the_decoder_is_quarantined_whatever_the_query(
     origin.fallback = Reply(ENDLESS)
     targets = [f"/fill/{800 + n}/600/{origin.authority}/a?{n}" for n in range(4)]
     assert [hasty.get(target).error for target in targets] == [HUNG] * 3 + [REFUSED]
-    assert hasty.get(f"/fill/30/20/{origin.authority}/b").error == REFUSED
+    assert hasty.get(f"/fill/700/520/{origin.authority}/b").error == REFUSED
+
+
+def test_a_drawing_that_hangs_in_large_sizes_alone_is_drawn_in_others(
+    hasty: Service, origin: Origin
+) -> None:
+    """What it takes to draw one depends on the size, which any stranger may choose."""
+    noise = '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="9"/></filter>'
+    filtered = '<rect filter="url(#f)" width="64" height="48"/>' * 50
+    source = origin.on("/a", Reply(drawing(noise + filtered)))
+    for width in (2040, 2039, 2038):
+        assert hasty.get(f"/fill/{width}/1020/{source}").error == HUNG
+    assert hasty.get(f"/fill/2037/1020/{source}").error == REFUSED
+    for mode in ("fill", "fit"):
+        assert hasty.get(f"/{mode}/40/30/{source}").status == 200
 
 
 def test_stale_previews_are_served_while_their_new_image_is_quarantined(

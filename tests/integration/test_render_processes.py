@@ -23,14 +23,19 @@ def test_deaths_under_load_cost_single_requests_and_no_slot(
     start_service: StartService, origin: Origin
 ) -> None:
     service = start_service(PROXY_TIMEOUT="20", CACHE_MEMORY="0")
-    source = origin.on("/a", Reply(photo(640, 480)))
+    body = photo(640, 480)
+    # Each is another image: three deaths in a row over one image would quarantine it.
+    origin.fallback = lambda request: Reply(body + request.target.encode())
+    source = f"{origin.authority}/a"
     chance = random.Random(11)
     sizes = iter((width, height) for width in range(100, 400) for height in range(100, 400))
     answers: dict[tuple[int, int], Future[Answer]] = {}
     with service.crowd(12) as crowd:
         for kill in range(KILLS):
             for width, height in (next(sizes), next(sizes)):
-                answers[width, height] = crowd.ask(f"/fill/{width}/{height}/{source}")
+                answers[width, height] = crowd.ask(
+                    f"/fill/{width}/{height}/{source}?{width}x{height}"
+                )
             # Each death meets a service at work: another answer has come since the last one.
             wait_until(partial(more_than, kill, answers))
             victims = wait_until(service.renderers)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from micropic.domain.blame import incriminates_image, is_cheap, lasts
+from micropic.domain.blame import blamed, incriminates_image, is_cheap, lasts
 from micropic.domain.errors import (
     BrokenImage,
     MicropicError,
@@ -73,3 +73,11 @@ def test_no_expensive_transform_incriminates_an_image(
 ) -> None:
     assert incriminates_image(error, transform("fill/30/20")) is cheap
     assert not incriminates_image(error, transform("fill/4096/4096"))
+
+
+@pytest.mark.parametrize("other", ["fill/512/150", "fill/300/40", "fit/300/200"])
+def test_a_drawing_is_blamed_for_sizes_like_this_one_alone(other: str) -> None:
+    image = blamed("sha", transform("fill/300/200"), drawing=True)
+    assert image == blamed("sha", transform("fill/310/190/q=9"), drawing=True)
+    assert image != blamed("sha", transform(other), drawing=True)
+    assert blamed("sha", transform(other), drawing=False) == "sha"

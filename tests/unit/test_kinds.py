@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from micropic.domain.drawings import is_drawing
 from micropic.domain.errors import NotAnImage
-from micropic.imaging.kinds import Kind, is_drawing, sniff
+from micropic.imaging.kinds import Kind, sniff
 from tests.support.pictures import FORMATS, SVG, drawing, photo
 
 _BOX = b"\x00\x00\x00\x18ftyp"

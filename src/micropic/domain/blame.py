@@ -44,6 +44,19 @@ def is_cheap(transform: Transform) -> bool:
     )
 
 
+def blamed(image: str, transform: Transform, *, drawing: bool) -> str:
+    """Return the name of what strikes count for: the image, or a drawing at about this size.
+
+    An image with pixels is decoded once for all sizes, more or less. A drawing takes as long as it
+    has pixels, and those are what the request asks for: one that is fine at 300 x 200 hung at
+    2040 x 1020. Within a factor of two in each side, its sizes are taken for one.
+    """
+    if not drawing:
+        return image
+    width, height = (side.bit_length() for side in transform.size)
+    return f"{image}/{transform.mode}-{width}-{height}"
+
+
 def lasts(error: MicropicError, transform: Transform) -> bool:
     """Return True if every other preview of this source would fail in the same way for a while.
 

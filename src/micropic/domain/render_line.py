@@ -110,6 +110,7 @@ class RenderLine:
     def leave(self, turn: Turn, now: float) -> None:
         """Wait no more; `begin` or `give_up` comes next."""
         self._waiting[turn.is_long].remove(turn)
+        self.shares.left(turn)
         self._line(turn.cost).leave(now)
 
     def give_up(self, turn: Turn) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pyvips
 
 from micropic.domain import cost, geometry
+from micropic.domain.drawings import is_drawing
 from micropic.domain.model import (
     Anchor,
     Box,
@@ -25,11 +26,9 @@ from micropic.imaging.explain import drawing
 from micropic.imaging.faces import find_faces, glimpse_faces, place_faces, place_smart
 from micropic.imaging.frames import Frames
 from micropic.imaging.kinds import (
-    SNIFFED,
     Kind,
     Limits,
     check_cost,
-    is_drawing,
     no_memory,
     preview_too_large,
 )
@@ -137,7 +136,7 @@ def prepare(
     decoded: Callable[[], None] = lambda: None,
 ) -> Prepared:
     """Decode, set upright and trim: all that comes before the cut is chosen."""
-    seconds = limits.drawing_time if is_drawing(bytes(data[:SNIFFED])) else 0
+    seconds = limits.drawing_time if is_drawing(data) else 0
     with drawing_time.bounded(seconds):
         return _prepare(data, transform, limits, decoded)
 

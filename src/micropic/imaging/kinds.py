@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from micropic.domain.drawings import is_drawing
 from micropic.domain.errors import NotAnImage, PreviewTooLarge, TooMuchMemory, TooMuchWork
 
 
@@ -57,9 +58,6 @@ class Limits:
         return min(self.pixels, self.avif_pixels) if kind is Kind.AVIF else self.pixels
 
 
-_SVG = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<svg)[\s\S]*", re.IGNORECASE
-)
 SNIFFED = 4096
 """Bytes at the beginning by which a kind is told."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -90,11 +88,6 @@ _OTHERS: list[tuple[re.Pattern[bytes], str]] = [
     (re.compile(rb"\s*<"), "XML or HTML"),
     (re.compile(rb"[\t\n\r\x20-\x7e]{1,512}\Z"), "plain text"),
 ]
-
-
-def is_drawing(head: bytes) -> bool:
-    """Tell an SVG by its first bytes."""
-    return bool(_SVG.match(head)) and b"<svg" in head
 
 
 def sniff(head: bytes) -> Kind:

@@ -23,6 +23,6 @@ def clear(descriptor: int, used: int) -> None:
     To write zeros costs a fifth of giving pages back and taking new ones (21 and 100 us for 350 kB,
     of some 8 ms for the render), and a process that still maps the file reads zeros.
     """
-    if used > KEPT:
+    if os.fstat(descriptor).st_size > KEPT:  # a hijacked process may add to it
         os.ftruncate(descriptor, KEPT)
     write(descriptor, memoryview(_ZEROS)[: min(used, KEPT)])

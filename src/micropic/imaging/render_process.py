@@ -36,6 +36,7 @@ from typing import cast
 import orjson
 
 from micropic.domain import urls
+from micropic.domain.drawings import is_drawing
 from micropic.domain.errors import (
     MicropicError,
     RenderCrashed,
@@ -46,7 +47,7 @@ from micropic.domain.errors import (
 from micropic.domain.model import Transform
 from micropic.imaging import memory_file, phase, replies
 from micropic.imaging.drawing_time import LAST_WORDS
-from micropic.imaging.kinds import SNIFFED, Limits, is_drawing, no_memory
+from micropic.imaging.kinds import Limits, no_memory
 
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 2.0
@@ -185,7 +186,7 @@ class RenderProcess(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._used = len(body)
         self._transform = transform
-        self._is_drawing = is_drawing(bytes(body[:SNIFFED]))
+        self._is_drawing = is_drawing(body)
         memory_file.write(self._body, body)
         phase.begin(self._phase)
         request = {

@@ -8,7 +8,8 @@ import time
 import structlog
 
 from micropic.domain import urls
-from micropic.domain.blame import incriminates_image, is_cheap
+from micropic.domain.blame import blamed, incriminates_image, is_cheap
+from micropic.domain.drawings import is_drawing
 from micropic.domain.errors import (
     Quarantined,
     RenderCrashed,
@@ -40,7 +41,8 @@ class Strikes:
     memory or time counts for a tenth of one. Images are known by the SHA-256 of their bodies:
     another URL of the same bytes is no new start, and other bytes are. A strike expires after an
     hour without another, and each preview that succeeds takes one away: an image that many request
-    is not quarantined because of what befell the machine.
+    is not quarantined because of what befell the machine. An `image` is what `domain.blame.blamed`
+    names: a drawing is another one at another size.
     """
 
     def __init__(self) -> None:
@@ -82,7 +84,7 @@ class Strikes:
 
     def note_source(self, source: str, image: str, now: float) -> None:
         """Remember which image a source (by its key) is, so that a purge of it can be obeyed."""
-        self._images.add(source, image, now)
+        self._images.add(source, image.partition("/")[0], now)
 
     async def purge(self, what: Purge) -> int:
         """Forget the strikes of the images at these sources; they are no entries of a cache."""
@@ -124,6 +126,7 @@ class Quarantine:
         transform, now = request.transform, time.monotonic()
         # Only cache entries of older versions lack the hash.
         image = source.source.sha256 or hashlib.sha256(source.body).hexdigest()
+        image = blamed(image, transform, drawing=is_drawing(source.body))
         if self._strikes.is_quarantined(image, transform, now):
             self._strikes.note_source(urls.source_key(request.source), image, now)
             msg = "Rendering this image has crashed or hung too often; retry in an hour."
