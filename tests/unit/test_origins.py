@@ -240,7 +240,7 @@ async def test_a_client_whose_visits_hang_leaves_places_and_turns_for_others() -
 
     hanging = [asyncio.create_task(stay(number)) for number in range(99)]
     await asyncio.sleep(0)
-    assert sum(task.done() for task in hanging) == 99 - 11 - 36  # Overloaded
+    assert sum(task.done() for task in hanging) == 99 - 11 - 48  # Overloaded
     async with asyncio.timeout(5):
         for number in range(9):
             async with origins.visit(at(f"{number}/new"), "another"):
@@ -250,6 +250,25 @@ async def test_a_client_whose_visits_hang_leaves_places_and_turns_for_others() -
     await asyncio.gather(*hanging, return_exceptions=True)
     async with origins.visit(at("new"), "stranger"):
         pass
+
+
+@pytest.mark.parametrize("client", ["", "another"])
+async def test_where_too_many_wait_the_longest_queue_gives_way(client: str) -> None:
+    origins = Origins(4, PATIENCE)
+    hanging = [asyncio.create_task(_stay(origins, at(f"{n % 2}/slow?{n}"))) for n in range(16)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in hanging)
+    with pytest.raises(Overloaded):
+        await answer(origins, at("0/slow?99"))
+    newcomer = asyncio.create_task(_stay(origins, at("photos/a"), client))
+    await turns(lambda: any(task.done() for task in hanging))
+    (refused,) = [task for task in hanging if task.done()]
+    assert isinstance(refused.exception(), Overloaded)
+    assert not newcomer.done()
+    for task in [*hanging, newcomer]:
+        task.cancel()
+    await asyncio.gather(*hanging, newcomer, return_exceptions=True)
+    await answer(origins)
 
 
 async def test_a_free_place_goes_to_the_client_that_has_the_fewest() -> None:
@@ -342,8 +361,8 @@ async def test_silence_lowers_the_concurrency_and_answers_raise_it(clock: Clock)
     assert await inside() == 32
 
 
-async def _stay(origins: Origins, url: SourceUrl) -> None:
-    async with origins.visit(url):
+async def _stay(origins: Origins, url: SourceUrl, client: str = "") -> None:
+    async with origins.visit(url, client):
         await asyncio.Event().wait()
 
 

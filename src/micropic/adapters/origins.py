@@ -51,6 +51,9 @@ _FEW = 4
 """Places that are too few to be divided among clients."""
 
 
+_TOO_MUCH = "Too much is asked of this origin at once; try again in a moment."
+
+
 class _Path(NamedTuple):
     """A path with its query, the path alone, and its folder, as hashes."""
 
@@ -148,8 +151,7 @@ class Origins:
             group = _Group(client, None if is_good else path.folder)
             turn = origin.places.turn(group, has_good=bool(origin.good))
             if turn is None:
-                msg = f"Too much is asked of {url.authority} at once; try again in a moment."
-                raise Overloaded(msg)
+                raise Overloaded(_TOO_MUCH)
             async with turn:
                 now = self._clock()
                 if not origin.allows(path, now, is_good=is_good):  # it has died while we waited
@@ -300,7 +302,7 @@ class _Places:
     hang, once for all that hang at a time, and grows by one with each response. Of that part, one
     folder of one client has three quarters at most, if there is more than a place or two, and one
     client seven eighths, if there are more than four. A free place goes to the client that has the
-    fewest.
+    fewest. If too many wait, the last of those is refused that have the most who wait.
     """
 
     def __init__(self, limit: int) -> None:
@@ -331,18 +333,23 @@ class _Places:
     def turn(self, group: _Group, *, has_good: bool) -> _Turn | None:
         """Return what waits for a place, and gives it back; None: too many wait already."""
         self._has_good = has_good
-        room = self._limit * _WAITING
-        # What one may wait for in the places of others is not for it alone.
-        of_one = room - room // _RESERVED
+        if self._is_free(group):
+            return _Turn(self, group)
         alike = {of: len(each) for of, each in self._waiting.items()
                  if (of.folder is None) == (group.folder is None)}  # fmt: skip
-        of_client = sum(count for of, count in alike.items() if of.client == group.client)
-        is_full = (
-            sum(alike.values()) >= room
-            or (group.client and of_client >= of_one)
-            or (group.folder is not None and has_good and alike.get(group, 0) >= of_one)
-        )
-        return None if is_full and not self._is_free(group) else _Turn(self, group)
+        if sum(alike.values()) >= self._limit * _WAITING:
+            clients: Counter[str] = Counter()
+            for of, count in alike.items():
+                clients[of.client] += count
+            longest = max(alike, key=lambda of: (clients[of.client], alike[of]))
+            if longest.client == group.client:
+                theirs, own = alike[longest], alike.get(group, 0)
+            else:
+                theirs, own = clients[longest.client], clients[group.client]
+            if theirs <= own + 1:
+                return None
+            self._drop_newest(longest)
+        return _Turn(self, group)
 
     async def take(self, group: _Group) -> None:
         if group not in self._waiting and self._is_free(group):
@@ -361,6 +368,15 @@ class _Places:
                 if not queue:
                     del self._waiting[group]
             raise
+
+    def _drop_newest(self, group: _Group) -> None:
+        """Refuse the last that waits in a group, for one of which fewer wait."""
+        queue = self._waiting[group]
+        turn = queue.pop()
+        if not queue:
+            del self._waiting[group]
+        if not turn.done():
+            turn.set_exception(Overloaded(_TOO_MUCH))
 
     def give_back(self, group: _Group) -> None:
         self._count(group, -1)
