@@ -436,6 +436,17 @@ def test_files_of_others_in_the_place_of_the_directory_get_no_company(tmp_path: 
     assert tree(directory) == before
 
 
+def test_a_hard_link_by_the_name_of_an_entry_leaves_the_other_name_as_it_is(tmp_path: Path) -> None:
+    directory, victim = tmp_path / "cache", tmp_path / "victim"
+    assert stores(directory)
+    victim.write_bytes(b"MPICprecious")
+    victim.chmod(0o644)
+    os.link(victim, directory / f"v{VERSION}/ab/{'ab' * 32}")
+    before = tree(tmp_path)["victim"]
+    assert stores(directory)
+    assert tree(tmp_path)["victim"] == before
+
+
 NO_MODES = """
 import ctypes, errno, struct, sys
 NUMBERS = {"x86_64": (90, 91, 268, 452), "aarch64": (52, 53, 452)}[__import__("platform").machine()]

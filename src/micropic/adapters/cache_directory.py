@@ -210,7 +210,8 @@ def entries(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
                     status = file.stat(follow_symlinks=False)
                     if not stat.S_ISREG(status.st_mode):
                         continue
-                    if status.st_mode & 0o077:
+                    # Of a hard link the other name may be anybody's.
+                    if status.st_mode & 0o077 and status.st_nlink == 1:
                         set_mode(file.name, 0o600, folder)
                     yield file.name, status
 
