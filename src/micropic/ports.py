@@ -33,11 +33,17 @@ class Source(Protocol):
     """Where pictures come from."""
 
     async def fetch(
-        self, url: SourceUrl, headers: Headers, deadline: float, known: SourceFacts | None = None
+        self,
+        url: SourceUrl,
+        headers: Headers,
+        deadline: float,
+        known: SourceFacts | None = None,
+        client: str = "",
     ) -> SourcePicture:
         """Get a picture's bytes before `deadline`, in seconds of the monotonic clock.
 
-        Where it is the one that is `known` still, the answer may be without a body.
+        Where it is the one that is `known` still, the answer may be without a body. `client` is
+        whose share of the work it takes (`PreviewRequest.client`).
 
         Raises:
             MicropicError: one of the `Origin...` and `Source...` errors.

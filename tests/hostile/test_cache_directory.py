@@ -6,6 +6,8 @@ import asyncio
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -377,3 +379,104 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CacheDirectoryError, match="cannot be opened as a directory"):
         locate(tmp_path / "file")
+
+
+def entry_file(directory: Path) -> Path:
+    """Return the one entry that `KEY` has in a directory."""
+    (path,) = (path for path in (directory / f"v{VERSION}").glob("*/*") if not path.is_dir())
+    return path
+
+
+def of_fifo(path: Path, _: Path) -> None:
+    os.mkfifo(path)
+
+
+def of_link(path: Path, victim: Path) -> None:
+    path.symlink_to(victim)
+
+
+@pytest.mark.parametrize("replace", [of_fifo, of_link])
+@pytest.mark.parametrize("size", [1000, 2 * 1024**2], ids=["small", "large"])
+def test_what_takes_the_place_of_an_entry_is_not_read(
+    tmp_path: Path, replace: Callable[[Path, Path], None], size: int
+) -> None:
+    directory, victim = tmp_path / "cache", tmp_path / "victim"
+    cache = DiskCache(directory, 2**23)
+    try:
+        asyncio.run(cache.put(KEY, Preview(b"x" * size, "image/jpeg", 1e9, 60.0)))
+        path = entry_file(directory)
+        path.rename(victim)
+        replace(path, victim)
+        assert asyncio.run(cache.get(KEY)) is None
+        assert victim.is_file()
+    finally:
+        cache.close()
+
+
+def test_a_link_that_takes_the_place_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+    directory, victim = tmp_path / "cache", tmp_path / "victim"
+    victim.mkdir(0o755)
+    with opened(directory) as cache:
+        asyncio.run(cache.put(KEY, PREVIEW))
+        shutil.rmtree(directory)
+        directory.symlink_to(victim)
+        asyncio.run(cache.put(KEY, PREVIEW))
+        assert asyncio.run(cache.get(KEY)) is None
+    assert tree(victim) == {}
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o755
+
+
+def test_files_of_others_in_the_place_of_the_directory_get_no_company(tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    with opened(directory) as cache:
+        shutil.rmtree(directory)
+        foreign(directory)
+        before = tree(directory)
+        asyncio.run(cache.put(KEY, PREVIEW))
+    assert tree(directory) == before
+
+
+def test_a_hard_link_by_the_name_of_an_entry_leaves_the_other_name_as_it_is(tmp_path: Path) -> None:
+    directory, victim = tmp_path / "cache", tmp_path / "victim"
+    assert stores(directory)
+    victim.write_bytes(b"MPICprecious")
+    victim.chmod(0o644)
+    os.link(victim, directory / f"v{VERSION}/ab/{'ab' * 32}")
+    before = tree(tmp_path)["victim"]
+    assert stores(directory)
+    assert tree(tmp_path)["victim"] == before
+
+
+NO_MODES = """
+import ctypes, errno, struct, sys
+NUMBERS = {"x86_64": (90, 91, 268, 452), "aarch64": (52, 53, 452)}[__import__("platform").machine()]
+ARGUMENTS = lambda code, yes, no, value: struct.pack("=HBBI", code, yes, no, value)
+program = ARGUMENTS(0x20, 0, 0, 0)
+for n, number in enumerate(NUMBERS):
+    program += ARGUMENTS(0x15, len(NUMBERS) - n, 0, number)
+program += ARGUMENTS(0x06, 0, 0, 0x7FFF0000) + ARGUMENTS(0x06, 0, 0, 0x50000 | errno.EPERM)
+buffer = ctypes.create_string_buffer(program)
+filters = ctypes.create_string_buffer(
+    struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+)
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, filters, 0, 0) == 0
+import os
+from pathlib import Path
+try:
+    Path(sys.argv[1]).parent.chmod(0o700)
+except PermissionError:
+    from tests.hostile.test_cache_directory import stores
+    sys.exit(0 if stores(Path(sys.argv[1])) else "nothing is stored")
+sys.exit("modes can be set")
+"""
+"""A process that can set no mode, as on vfat, SMB and some bind mounts: seccomp says EPERM."""
+
+
+def test_a_mount_without_modes_is_a_cache_all_the_same(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_MODES, str(tmp_path / "above" / "cache")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

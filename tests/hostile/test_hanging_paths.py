@@ -73,6 +73,47 @@ def test_paths_that_hang_do_not_take_all_the_places_at_their_origin(
         assert {answer.result().status for answer in hanging} <= {200, 504}
 
 
+def test_strangers_paths_that_answer_and_then_hang_close_no_other_folder(
+    service: Service, origin: Origin
+) -> None:
+    mine = [origin.on(f"/mine/{n}", Reply(photo(), headers=AGAIN)) for n in range(2)]
+    strange = [origin.on(f"/strange/{n}", Reply(photo(), headers=AGAIN)) for n in range(6)]
+    assert all(is_good(service, source) for source in [mine[0], *strange])
+    for n in range(6):
+        origin.on(f"/strange/{n}", Reply(photo(), gate=origin.gate()))
+    with service.crowd(6) as crowd:
+        answers = [crowd.ask(f"/fill/30/20/{source}") for source in strange]
+        assert {answer.result().error for answer in answers} <= {
+            (504, "origin_timeout"),
+            (502, "origin_failed"),
+        }
+    assert all(is_good(service, source) for source in mine)
+
+
+def test_a_client_that_asks_for_paths_that_hang_takes_no_other_clients_place(
+    start_service: StartService, origin: Origin
+) -> None:
+    service = start_service(SOURCE_MAX_PER_ORIGIN="8", PROXY_TRUSTED="127.0.0.0/8")
+    owl = origin.on("/img/owl", Reply(photo(), headers=AGAIN))
+    cat = origin.on("/img/cat", Reply(photo(), headers=AGAIN))
+    assert is_good(service, owl)
+    assert all(is_good(service, f"{cat}?{n}") for n in range(130))
+    gate = origin.gate()
+    origin.fallback = Reply(photo(), gate=gate)
+    new = origin.on("/img/new", Reply(photo()))
+    with service.crowd(40) as crowd:
+        hanging = [
+            crowd.ask(f"/fill/30/20/{origin.authority}/{n}/x", {"X-Forwarded-For": "192.0.2.1"})
+            for n in range(40)
+        ]
+        wait_until(lambda: Scrape(service).value("micropic_fetches_in_flight") >= 23)
+        for source in (owl, new):
+            target = f"/fill/30/20/{source}"
+            assert service.get(target, {"X-Forwarded-For": "192.0.2.2"}).status == 200
+        gate.open()
+        assert {answer.result().status for answer in hanging} <= {200, 503, 504}
+
+
 def test_paths_that_hang_do_not_take_all_the_fetches(
     start_service: StartService, origin: Origin
 ) -> None:

@@ -181,6 +181,20 @@ def test_it_may_have_as_many_connections_as_the_system_lets_it(
     assert soft == hard
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("purge", "h/\udcff", "--at", "http://127.0.0.1:1"),
+        ("sign", "/fill/3/2/h/a", "--key", "\udcff"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_argument_that_is_no_utf_8_is_refused_in_one_line(arguments: tuple[str, ...]) -> None:
+    done = micropic(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "UTF-8" in done.stderr
+
+
 def test_an_open_service_says_so_in_the_log(start_service: StartService) -> None:
     service = start_service()
     (line,) = service.events("open_to_anyone")

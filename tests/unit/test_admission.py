@@ -62,6 +62,27 @@ async def test_sources_wait_for_their_turn_and_who_leaves_takes_none() -> None:
     assert (fetches.busy, fetches.waiting, fetches.apart) == (0, 0, 0)
 
 
+async def test_one_client_does_not_take_all_fetches_by_many_origins() -> None:
+    inner, fetches = Inner(), Line(8, MOST)
+    stack = FetchAdmission(fetches, RenderLine(99, MOST), inner)
+    sources = [parse_path(f"/fill/30/20/h{n}.example/x".encode(), b"", DEFAULT).source
+               for n in range(9)]  # fmt: skip
+    hanging = [
+        asyncio.create_task(stack.preview(replace(asked(), source=source, client="stranger")))
+        for source in sources
+    ]
+    await turns(lambda: fetches.apart == 2)
+    assert len(inner.calls) == 7
+    task = asyncio.create_task(stack.preview(replace(asked(), client="another")))
+    await turns(lambda: len(inner.calls) == 8)
+    inner.calls[7].set_result(made())
+    await task
+    for waiting in hanging:
+        waiting.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    assert (fetches.busy, fetches.waiting, fetches.apart) == (0, 0, 0)
+
+
 async def test_one_origin_does_not_take_all_fetches_and_holds_up_no_other() -> None:
     inner, fetches = Inner(), Line(4, MOST)
     stack = FetchAdmission(fetches, RenderLine(9, MOST), inner)

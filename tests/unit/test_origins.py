@@ -8,10 +8,11 @@ import aiohttp
 import pytest
 
 from micropic.adapters.address_guard import AddressRefused
-from micropic.adapters.origins import Origins
+from micropic.adapters.origins import Origins, _Path
 from micropic.domain.errors import OriginFailed, Overloaded
 from micropic.domain.model import SourceUrl
 from micropic.domain.urls import parse_source
+from tests.support.waiting import turns
 
 PATIENCE = 2.0
 A, B = parse_source(b"a.example/x"), parse_source(b"b.example/x")
@@ -229,6 +230,112 @@ async def test_what_hangs_in_one_folder_leaves_places_for_another() -> None:
     await asyncio.gather(*hanging, return_exceptions=True)
 
 
+async def test_a_client_whose_visits_hang_leaves_places_and_turns_for_others() -> None:
+    origins = Origins(16, PATIENCE)
+    await answer(origins)
+
+    async def stay(number: int) -> None:
+        async with origins.visit(at(f"{number}/slow"), "stranger"):
+            await asyncio.Event().wait()
+
+    hanging = [asyncio.create_task(stay(number)) for number in range(99)]
+    await asyncio.sleep(0)
+    assert sum(task.done() for task in hanging) == 99 - 11 - 48  # Overloaded
+    async with asyncio.timeout(5):
+        for number in range(9):
+            async with origins.visit(at(f"{number}/new"), "another"):
+                pass
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    async with origins.visit(at("new"), "stranger"):
+        pass
+
+
+@pytest.mark.parametrize("client", ["", "another"])
+async def test_where_too_many_wait_the_longest_queue_gives_way(client: str) -> None:
+    origins = Origins(4, PATIENCE)
+    hanging = [asyncio.create_task(_stay(origins, at(f"{n % 2}/slow?{n}"))) for n in range(16)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in hanging)
+    with pytest.raises(Overloaded):
+        await answer(origins, at("0/slow?99"))
+    newcomer = asyncio.create_task(_stay(origins, at("photos/a"), client))
+    await turns(lambda: any(task.done() for task in hanging))
+    (refused,) = [task for task in hanging if task.done()]
+    assert isinstance(refused.exception(), Overloaded)
+    assert not newcomer.done()
+    for task in [*hanging, newcomer]:
+        task.cancel()
+    await asyncio.gather(*hanging, newcomer, return_exceptions=True)
+    await answer(origins)
+
+
+async def test_a_free_place_goes_to_the_client_that_has_the_fewest() -> None:
+    origins, order = Origins(3, PATIENCE), []
+
+    async def stay(client: str, number: int, leave: asyncio.Event) -> None:
+        async with origins.visit(at(f"{number}/x"), client):
+            order.append(client)
+            await leave.wait()
+
+    leaving = [asyncio.Event() for _ in range(8)]
+    who = ["many"] * 6 + ["one"] * 2
+    tasks = [asyncio.create_task(stay(who[n], n, leaving[n])) for n in range(8)]
+    await asyncio.sleep(0)
+    assert order == ["many"] * 3
+    leaving[0].set()
+    await turns(lambda: len(order) == 4)
+    assert order[3] == "one"
+    for event in leaving:
+        event.set()
+    await asyncio.gather(*tasks)
+    assert len(origins) == 0
+
+
+async def test_queries_of_one_path_do_not_displace_the_records_of_others(
+    origins: Origins, clock: Clock
+) -> None:
+    await answer(origins, at("owl"))
+    for number in range(200):
+        await answer(origins, at(f"cat?{number}"))
+    known = origins._origins[A.origin]
+    assert known.is_good(_Path.of(at("owl")), clock.now)
+    assert len(known.good) == 9
+
+
+async def test_silence_in_some_folders_closes_no_other(origins: Origins, clock: Clock) -> None:
+    await answer(origins, at("mine/owl"))
+    for number in range(5):
+        await answer(origins, at(f"evil/{number}"))
+    for number in range(5):
+        await hang(origins, clock, at(f"evil/{number}"))
+    assert origins.left_alone == 1
+    for path in ("evil/4", "evil/new"):
+        with pytest.raises(OriginFailed):
+            await answer(origins, at(path))
+    await answer(origins, at("mine/new"))
+    assert origins.left_alone == 0
+
+
+async def test_silence_of_one_path_with_many_queries_counts_once(
+    origins: Origins, clock: Clock
+) -> None:
+    await answer(origins, at("owl"))
+    for number in range(8):
+        await answer(origins, at(f"proxy?{number}"))
+    for number in range(8):
+        await hang(origins, clock, at(f"proxy?{number}"))
+    assert origins.left_alone == 0
+
+
+async def test_who_cannot_connect_closes_every_folder(origins: Origins) -> None:
+    await answer(origins, at("mine/owl"))
+    await fail(origins, no_connection(), 5)
+    with pytest.raises(OriginFailed):
+        await answer(origins, at("mine/owl"))
+
+
 async def test_silence_lowers_the_concurrency_and_answers_raise_it(clock: Clock) -> None:
     origins = Origins(32, PATIENCE, clock)
 
@@ -246,7 +353,7 @@ async def test_silence_lowers_the_concurrency_and_answers_raise_it(clock: Clock)
     for _ in range(5):
         await hang(origins, clock, at("slow"))
         seen.append(await inside())
-    assert seen == [32, 16, 8, 4, 2, 2]
+    assert seen == [32, 16, 8, 4, 4, 4]
     for number in range(30):
         async with origins.visit(at(f"x/{number}")) as answered:
             answered()
@@ -254,8 +361,8 @@ async def test_silence_lowers_the_concurrency_and_answers_raise_it(clock: Clock)
     assert await inside() == 32
 
 
-async def _stay(origins: Origins, url: SourceUrl) -> None:
-    async with origins.visit(url):
+async def _stay(origins: Origins, url: SourceUrl, client: str = "") -> None:
+    async with origins.visit(url, client):
         await asyncio.Event().wait()
 
 

@@ -44,6 +44,7 @@ def test_what_is_not_signed_stays_whole(path: str) -> None:
         ("/fill/3/2/h/ü b", "/fill/3/2/h/%C3%BC%20b"),
         ("/fill/3/2/h/x#y?z'", "/fill/3/2/h/x%23y?z%27"),
         ('/fill/3/2/h/{}|^`\\<>"\x7f', "/fill/3/2/h/%7B%7D%7C%5E%60%5C%3C%3E%22%7F"),
+        ("/fill/3/2/h/\udcff", "/fill/3/2/h/%FF"),  # a byte on a command line that is no UTF-8
         ("/fill/3/2/h/x?", "/fill/3/2/h/x"),
         ("/fill/3/2/h/x??", "/fill/3/2/h/x??"),
         ("/fill/3/2/[::1]:80/%2f%zz%", "/fill/3/2/[::1]:80/%2f%zz%"),

@@ -174,3 +174,20 @@ def test_a_reply_that_is_none_is_an_error_of_ours(data: bytes) -> None:
     with pytest.raises(MicropicError) as caught:
         messages.outcome_from_bytes(data)
     assert type(caught.value) is MicropicError
+
+
+def test_a_forged_request_brings_no_field_names_and_waits_beyond_the_bounds() -> None:
+    fields = [
+        ("x-a", "b"), ("cdn-loop", "micropic"), ("user-agent", "\t\u00e9"),
+        ("host", "evil"), ("transfer-encoding", "chunked"), ("content-length", "5"),
+        ("content_length", "5"), ("x-forwarded-for", "127.0.0.1"), ("X-B", "b"), ("x c", "d"),
+        ("x-d", "e\r\nhost: evil"), ("", "f"), ("metadata-flavor", "Google"),
+    ]  # fmt: skip
+    forged = request_pb2.PreviewRequest(
+        key=KEY, time_left=5, sent_at=-1e308, request_id="a" * 10**6, client="b" * 10**6,
+        headers=[request_pb2.Header(name=name, value=value) for name, value in fields],
+    )  # fmt: skip
+    request = messages.request_from_message(forged)
+    assert request.headers == tuple(fields[:3])
+    assert (len(request.request_id), len(request.client)) == (128, 128)
+    assert messages.on_its_way(forged) == 3600

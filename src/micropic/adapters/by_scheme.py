@@ -15,7 +15,12 @@ class SourceByScheme:
         self._sources = sources
 
     async def fetch(
-        self, url: SourceUrl, headers: Headers, deadline: float, known: SourceFacts | None = None
+        self,
+        url: SourceUrl,
+        headers: Headers,
+        deadline: float,
+        known: SourceFacts | None = None,
+        client: str = "",
     ) -> SourcePicture:
         """Fetch from the scheme's own source."""
-        return await self._sources[url.scheme].fetch(url, headers, deadline, known)
+        return await self._sources[url.scheme].fetch(url, headers, deadline, known, client)

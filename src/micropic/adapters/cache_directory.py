@@ -87,9 +87,10 @@ class CacheDirectory:
 
         """
         if not self._is_owned():
-            if claim(self.path) != self.path:
-                msg = f"{self.path} contains files of others now"
+            if locate(self.path) != self.path:
+                msg = f"{self.path} contains files of others now, or is a symbolic link"
                 raise CacheDirectoryError(msg)
+            claim(self.path)
             lock = self._owned()
             os.close(self._lock)
             self._lock = lock
@@ -115,7 +116,7 @@ class CacheDirectory:
         with _named_errors(self.path), _folder(self.path) as root:
             lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | _OPEN, 0o600, dir_fd=root)
         try:
-            os.fchmod(lock, 0o600)
+            set_mode(lock, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
@@ -209,10 +210,19 @@ def entries(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
                     status = file.stat(follow_symlinks=False)
                     if not stat.S_ISREG(status.st_mode):
                         continue
-                    if status.st_mode & 0o077:
-                        with contextlib.suppress(OSError):
-                            os.chmod(file.name, 0o600, dir_fd=folder)
+                    # Of a hard link the other name may be anybody's.
+                    if status.st_mode & 0o077 and status.st_nlink == 1:
+                        set_mode(file.name, 0o600, folder)
                     yield file.name, status
+
+
+def set_mode(target: str | Path | int, mode: int, within: int | None = None) -> None:
+    """Set a mode, whatever the umask is, if it can be set.
+
+    The root of a volume may be another user's, and mounts such as vfat and SMB have no modes.
+    """
+    with contextlib.suppress(OSError):
+        os.chmod(target, mode, dir_fd=within)
 
 
 # --- whose it is -----------------------------------------------------------------------------
@@ -373,11 +383,11 @@ def _make_path(place: Path) -> None:
             raise
         _make_path(place.parent)
         place.mkdir(_PRIVATE)
-        place.chmod(_PRIVATE)
+        set_mode(place, _PRIVATE)
     except FileExistsError:
         return
     else:
-        place.chmod(_PRIVATE)  # whatever the umask is
+        set_mode(place, _PRIVATE)
 
 
 def _make_folder(name: str, within: int) -> None:
@@ -386,7 +396,7 @@ def _make_folder(name: str, within: int) -> None:
     except FileExistsError:
         pass
     else:
-        os.chmod(name, _PRIVATE, dir_fd=within)  # whatever the umask is
+        set_mode(name, _PRIVATE, within)
     with _folder(name, within) as folder:
         _make_private(folder)
 
@@ -394,8 +404,7 @@ def _make_folder(name: str, within: int) -> None:
 def _make_private(folder: int) -> None:
     mode = stat.S_IMODE(os.fstat(folder).st_mode)
     if mode != _PRIVATE and not mode & stat.S_ISVTX:
-        with contextlib.suppress(PermissionError):  # the root of a volume may be another's
-            os.fchmod(folder, _PRIVATE)
+        set_mode(folder, _PRIVATE)
 
 
 def _mark(place: Path) -> None:
@@ -405,7 +414,7 @@ def _mark(place: Path) -> None:
             return
         mark = os.open(MARK, os.O_WRONLY | os.O_CREAT | _OPEN, 0o600, dir_fd=folder)
         with os.fdopen(mark, "wb") as file:
-            os.fchmod(mark, 0o600)
+            set_mode(mark, 0o600)
             file.write(_MARK_TEXT)
 
 

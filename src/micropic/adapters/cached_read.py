@@ -15,8 +15,9 @@ import struct
 _OPENAT2 = 437
 """The number of the call, the same on every architecture; glibc has no function for it."""
 _RESOLVE_CACHED = 0x20
-_HOW = struct.pack("=QQQ", os.O_RDONLY | os.O_CLOEXEC, 0, _RESOLVE_CACHED)
-"""struct open_how: flags, mode, resolve."""
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_HOW = struct.pack("=QQQ", _READ, 0, _RESOLVE_CACHED)
+"""struct open_how: flags, mode, resolve. A FIFO keeps no event loop, a link is no entry."""
 _LONGEST = 256 * 1024
 """Bytes; to copy and check more keeps the event loop for too long."""
 

@@ -389,7 +389,7 @@ class DiskCache:
         try:
             file = os.open(temporary, _NEW, 0o600)
             try:
-                os.fchmod(file, 0o600)  # whatever the umask is
+                cache_directory.set_mode(file, 0o600)
                 for piece in pieces:
                     _write_all(file, piece)
                 now = time.time_ns()

@@ -10,6 +10,8 @@ from micropic.adapters.entry import Blocks, CorruptEntryError
 from micropic.adapters.file_threads import FileThreads
 from micropic.domain.model import PIECE, BodyLostError
 
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How an entry is opened: a FIFO or a link in its place would keep the reader, or lead astray."""
 _KEPT_OPEN = 60.0
 """Seconds for which a file that the cache has removed stays readable.
 
@@ -23,7 +25,7 @@ class OpenFile:
 
     def __init__(self, path: str) -> None:
         self.descriptor = -1
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.descriptor = os.open(path, READ)
         self._opened = time.monotonic()
 
     def __del__(self) -> None:

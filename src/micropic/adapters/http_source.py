@@ -113,7 +113,12 @@ class HttpSource:
         await self._resolver.close()
 
     async def fetch(
-        self, url: SourceUrl, headers: Headers, deadline: float, known: SourceFacts | None = None
+        self,
+        url: SourceUrl,
+        headers: Headers,
+        deadline: float,
+        known: SourceFacts | None = None,
+        client: str = "",
     ) -> SourcePicture:
         """Get a picture's bytes before `deadline`, in seconds of the monotonic clock.
 
@@ -125,7 +130,7 @@ class HttpSource:
         """
         try:
             async with asyncio.timeout(min(self._options.timeout, deadline - time.monotonic())):
-                return await self._follow(url, headers, known)
+                return await self._follow(url, headers, known, client)
         except TimeoutError:
             msg = f"{url.authority} did not answer in time. Is the server slow or down?"
             raise OriginTimeout(msg) from None
@@ -137,13 +142,13 @@ class HttpSource:
             raise self._failure(url, error) from error.with_traceback(None)
 
     async def _follow(
-        self, url: SourceUrl, headers: Headers, known: SourceFacts | None
+        self, url: SourceUrl, headers: Headers, known: SourceFacts | None, client: str
     ) -> SourcePicture:
         shareable, asked = True, url
         for _ in range(self._options.max_redirects + 1):
             self._options.rules.check(url)
             async with (
-                self.origins.visit(url) as answered,
+                self.origins.visit(url, client) as answered,
                 self._session.get(
                     URL(str(url), encoded=True),
                     headers=[*self._fields(headers), *_validators(known)],

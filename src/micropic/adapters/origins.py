@@ -2,7 +2,9 @@
 
 What a stranger may choose is a path. So a path that hangs must cost the origin's other paths as
 little as can be: it lowers the concurrency that paths without a good record share, and it opens no
-breaker. Paths that answered recently have places that no other path can take.
+breaker. Paths that answered recently have places that no other path can take. On a host that many
+share, a stranger's paths may have a good record, too, and then fall silent: by that the breaker
+opens for their folders alone.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import structlog
@@ -34,18 +37,40 @@ _MOST = 1000
 """Origins that are remembered."""
 _GOOD = 128
 """Paths with a good record that are remembered of an origin."""
+_GOOD_QUERIES = 8
+"""Those of them that differ in nothing but the query: strangers can invent any number."""
 _GOOD_FOR = 3600.0
 """Seconds."""
 _RESERVED = 4
 """The part, one in so many, of an origin's places that paths without a record cannot take."""
-_LEAST = 16
+_LEAST = 8
 """The part, one in so many, of its places that they have in any case."""
+_OTHER_CLIENTS = 8
+"""The part, one in so many, of these that one client cannot take."""
+_FEW = 4
+"""Places that are too few to be divided among clients."""
+
+
+_TOO_MUCH = "Too much is asked of this origin at once; try again in a moment."
+
+
+class _Path(NamedTuple):
+    """A path with its query, the path alone, and its folder, as hashes."""
+
+    target: int
+    bare: int
+    folder: int
+
+    @classmethod
+    def of(cls, url: SourceUrl) -> Self:
+        bare = url.target.partition("?")[0]
+        return cls(hash(url.target), hash(bare), hash(bare.rpartition("/")[0]))
 
 
 class Visit:
     """One request to an origin; what it came to is told by `answered`, or by how it ended."""
 
-    def __init__(self, name: str, origin: _Origin, path: int, now: float) -> None:
+    def __init__(self, name: str, origin: _Origin, path: _Path, now: float) -> None:
         self._name = name
         self._origin = origin
         self._path = path
@@ -73,14 +98,14 @@ class Visit:
         """
         origin = self._origin
         is_slow = now - self._began >= patience
-        is_fault = _cannot_connect(error)
+        is_fault = is_unreachable = _cannot_connect(error)
         if is_slow and not is_fault:
             origin.lower(self._began, now)
             is_silent = not self._is_answered and origin.heard_at <= self._began
             is_fault = is_silent and origin.is_news(self._path, now)
         if is_slow and self._is_answered:
             origin.forget(self._path)
-        if is_fault and origin.fault(now):
+        if is_fault and origin.fault(now, is_unreachable=is_unreachable):
             log.warning("origin_left_alone", origin=self._name, seconds=_PAUSE)
 
 
@@ -108,29 +133,29 @@ class Origins:
         return sum(origin.breaker.is_open for origin in self._origins.values())
 
     @asynccontextmanager
-    async def visit(self, url: SourceUrl) -> AsyncIterator[Callable[[], None]]:
+    async def visit(self, url: SourceUrl, client: str = "") -> AsyncIterator[Callable[[], None]]:
         """Wait for a turn at an origin; what is given is to be called when a header came.
+
+        Clients whose names are known get fair shares of the places.
 
         Raises:
             OriginFailed: it is known to be dead; with the seconds after which to try again.
             Overloaded: as many as may be there wait already.
 
         """
-        origin, path = self._enter(url.origin), hash(url.target)
+        origin, path = self._enter(url.origin), _Path.of(url)
         try:
             is_good = origin.is_good(path, self._clock())
-            if left := origin.pause_left(self._clock(), is_good=is_good):
+            if left := origin.pause_left(path, self._clock(), is_good=is_good):
                 raise _dead(url, left)
-            folder = url.target.partition("?")[0].rpartition("/")[0]
-            group = None if is_good else hash(folder)
+            group = _Group(client, None if is_good else path.folder)
             turn = origin.places.turn(group, has_good=bool(origin.good))
             if turn is None:
-                msg = f"Too much is asked of {url.authority} at once; try again in a moment."
-                raise Overloaded(msg)
+                raise Overloaded(_TOO_MUCH)
             async with turn:
                 now = self._clock()
-                if not origin.allows(now, is_good=is_good):  # it has died while we waited
-                    raise _dead(url, origin.pause_left(now, is_good=is_good))
+                if not origin.allows(path, now, is_good=is_good):  # it has died while we waited
+                    raise _dead(url, origin.pause_left(path, now, is_good=is_good))
                 visit = Visit(url.origin, origin, path, now)
                 try:
                     yield lambda: visit.answered(self._clock())
@@ -167,14 +192,17 @@ class _Origin:
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self.breaker = Breaker(_FAULTS, _PAUSE, clock)
         self.places = _Places(limit)
-        self.good: OrderedDict[int, float] = OrderedDict()
-        """Paths (hashed) that answered in full and soon, and when they last did."""
+        self.good: OrderedDict[int, tuple[float, int]] = OrderedDict()
+        """Paths with queries (hashed) that answered in full and soon: when they last did, and the
+        path alone."""
         self.visitors = 0
         """Those who wait are among them."""
         self.heard_at = -math.inf
         """When the last response began, on the clock."""
-        self._silent: set[int] = set()
-        """Paths of `good` that have been silent since then."""
+        self._silent: dict[int, int] = {}
+        """Paths of `good`, without queries, that have been silent since then, and their folders."""
+        self._is_unreachable = False
+        """Whether by the last fault nobody could connect."""
         self._next_try = -math.inf
         """When a path without a good record may try whether the origin lives again."""
 
@@ -182,19 +210,26 @@ class _Origin:
     def is_worth_knowing(self) -> bool:
         return self.breaker.in_doubt or bool(self.good) or self.places.are_lowered
 
-    def is_good(self, path: int, now: float) -> bool:
-        at = self.good.get(path)
-        return at is not None and now - at < _GOOD_FOR
+    def is_good(self, path: _Path, now: float) -> bool:
+        at, _ = self.good.get(path.target, (-math.inf, 0))
+        return now - at < _GOOD_FOR
 
-    def record(self, path: int, now: float) -> None:
-        self.good[path] = now
-        self.good.move_to_end(path)
-        if len(self.good) > _GOOD:
-            self.forget(next(iter(self.good)))
+    def record(self, path: _Path, now: float) -> None:
+        self.good[path.target] = now, path.bare
+        self.good.move_to_end(path.target)
+        like = [target for target, (_, bare) in self.good.items() if bare == path.bare]
+        if len(like) > _GOOD_QUERIES:
+            self._forget(like[0], path.bare)
+        elif len(self.good) > _GOOD:
+            target, (_, bare) = next(iter(self.good.items()))
+            self._forget(target, bare)
 
-    def forget(self, path: int) -> None:
-        self.good.pop(path, None)
-        self._silent.discard(path)
+    def forget(self, path: _Path) -> None:
+        self._forget(path.target, path.bare)
+
+    def _forget(self, target: int, bare: int) -> None:
+        self.good.pop(target, None)
+        self._silent.pop(bare, None)
 
     def heard(self, now: float) -> None:
         self.heard_at = now
@@ -205,36 +240,45 @@ class _Origin:
     def lower(self, began: float, now: float) -> None:
         self.places.lower_limit(began, now)
 
-    def is_news(self, path: int, now: float) -> bool:
+    def is_news(self, path: _Path, now: float) -> bool:
         """Return True if the silence of a path is evidence that the origin is dead.
 
-        A path counts once, so that one that hangs says nothing of the others, until all are silent.
+        A path counts once, with all its queries, so that one that hangs says nothing of the others,
+        until all are silent.
         """
         if not self.is_good(path, now):
             return False
-        is_first = path not in self._silent
-        self._silent.add(path)
-        return is_first or len(self._silent) == len(self.good)
+        is_first = path.bare not in self._silent
+        self._silent[path.bare] = path.folder
+        return is_first or all(bare in self._silent for _, bare in self.good.values())
 
-    def fault(self, now: float) -> bool:
+    def fault(self, now: float, *, is_unreachable: bool) -> bool:
         """Count a fault; return True if the breaker opens by it."""
         was_open = self.breaker.is_open
         self.breaker.failed()
+        self._is_unreachable = is_unreachable
         if not self.breaker.is_open or was_open:
             return False
         self._next_try = now + _PAUSE
         return True
 
+    def _is_open(self, path: _Path) -> bool:
+        """Return True if the breaker is open for a path: by silence it is for some folders."""
+        is_concerned = self._is_unreachable or path.folder in self._silent.values()
+        return self.breaker.is_open and is_concerned
+
     # Paths without a record try for themselves: one that hangs, asked for again and again, would
     # else take each chance to find that the origin lives.
 
-    def pause_left(self, now: float, *, is_good: bool) -> float:
-        if not self.breaker.is_open:
+    def pause_left(self, path: _Path, now: float, *, is_good: bool) -> float:
+        if not self._is_open(path):
             return 0.0
         return self.breaker.pause_left if is_good else max(0.0, self._next_try - now)
 
-    def allows(self, now: float, *, is_good: bool) -> bool:
-        if is_good or not self.breaker.is_open:
+    def allows(self, path: _Path, now: float, *, is_good: bool) -> bool:
+        if not self._is_open(path):
+            return True
+        if is_good:
             return self.breaker.allows()
         if now < self._next_try:
             return False
@@ -242,20 +286,35 @@ class _Origin:
         return True
 
 
-class _Places:
-    """The places at one origin, given out in turns: fairly among the folders of its paths.
+class _Group(NamedTuple):
+    """Whose visits take turns with each other."""
 
-    Paths with a good record may take all of them (their group is None), others a part. That part
-    is halved when they hang, once for all that hang at a time, and grows by one with each response.
-    Of that part, one folder has three quarters at most, if there is more than a place or two.
+    client: str
+    """Empty: unknown."""
+    folder: int | None
+    """None: of paths with a good record."""
+
+
+class _Places:
+    """The places at one origin, given out in turns: fairly among clients, and among folders.
+
+    Paths with a good record may take all of them, others a part. That part is halved when they
+    hang, once for all that hang at a time, and grows by one with each response. Of that part, one
+    folder of one client has three quarters at most, if there is more than a place or two, and one
+    client seven eighths, if there are more than four. A free place goes to the client that has the
+    fewest. If too many wait, the last of those is refused that have the most who wait.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._most: float = limit
         self._lowered_at = -math.inf
-        self._inside: Counter[int | None] = Counter()
-        self._waiting: OrderedDict[int | None, deque[asyncio.Future[None]]] = OrderedDict()
+        self._inside: Counter[_Group] = Counter()
+        self._clients: Counter[str] = Counter()
+        """How many are inside of each client."""
+        self._unproven: Counter[str] = Counter()
+        """The same of paths without a good record."""
+        self._waiting: OrderedDict[_Group, deque[asyncio.Future[None]]] = OrderedDict()
         self._has_good = False
 
     @property
@@ -271,24 +330,30 @@ class _Places:
             self._most = max(1, self._limit // _LEAST, self._most / 2)
             self._lowered_at = now
 
-    def turn(self, group: int | None, *, has_good: bool) -> _Turn | None:
+    def turn(self, group: _Group, *, has_good: bool) -> _Turn | None:
         """Return what waits for a place, and gives it back; None: too many wait already."""
         self._has_good = has_good
-        room = self._limit * _WAITING
-        if group is None:
-            waiting = len(self._waiting.get(None, ()))
-        else:
-            waiting = sum(len(each) for of, each in self._waiting.items() if of is not None)
-            # What the group may wait for in the places of others is not for it alone.
-            if has_good and len(self._waiting.get(group, ())) >= room - room // _RESERVED:
-                waiting = room
-        if waiting >= room and not self._is_free(group):
-            return None
+        if self._is_free(group):
+            return _Turn(self, group)
+        alike = {of: len(each) for of, each in self._waiting.items()
+                 if (of.folder is None) == (group.folder is None)}  # fmt: skip
+        if sum(alike.values()) >= self._limit * _WAITING:
+            clients: Counter[str] = Counter()
+            for of, count in alike.items():
+                clients[of.client] += count
+            longest = max(alike, key=lambda of: (clients[of.client], alike[of]))
+            if longest.client == group.client:
+                theirs, own = alike[longest], alike.get(group, 0)
+            else:
+                theirs, own = clients[longest.client], clients[group.client]
+            if theirs <= own + 1:
+                return None
+            self._drop_newest(longest)
         return _Turn(self, group)
 
-    async def take(self, group: int | None) -> None:
+    async def take(self, group: _Group) -> None:
         if group not in self._waiting and self._is_free(group):
-            self._inside[group] += 1
+            self._count(group, 1)
             return
         queue = self._waiting.setdefault(group, deque())
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -304,45 +369,69 @@ class _Places:
                     del self._waiting[group]
             raise
 
-    def give_back(self, group: int | None) -> None:
-        self._inside[group] -= 1
-        if not self._inside[group]:
-            del self._inside[group]
+    def _drop_newest(self, group: _Group) -> None:
+        """Refuse the last that waits in a group, for one of which fewer wait."""
+        queue = self._waiting[group]
+        turn = queue.pop()
+        if not queue:
+            del self._waiting[group]
+        if not turn.done():
+            turn.set_exception(Overloaded(_TOO_MUCH))
+
+    def give_back(self, group: _Group) -> None:
+        self._count(group, -1)
         self._grant()
 
-    def _is_free(self, group: int | None) -> bool:
-        inside = self._inside.total()
-        if inside >= self._limit:
+    def _count(self, group: _Group, change: int) -> None:
+        counted: list[tuple[Counter[Any], object]] = [
+            (self._inside, group),
+            (self._clients, group.client),
+        ]
+        if group.folder is not None:
+            counted.append((self._unproven, group.client))
+        for counter, key in counted:
+            counter[key] += change
+            if not counter[key]:
+                del counter[key]
+
+    def _is_free(self, group: _Group) -> bool:
+        if self._clients.total() >= self._limit:
             return False
-        if group is None:
+        if group.folder is None:
             return True
         reserved = max(1, self._limit // _RESERVED) if self._has_good and self._limit > 1 else 0
         most = max(1, min(int(self._most), self._limit - reserved))
-        one = most - max(1, most // _RESERVED) if most > 2 else most  # noqa: PLR2004
-        return inside - self._inside[None] < most and self._inside[group] < one
+        of_folder = most - max(1, most // _RESERVED) if most > 2 else most  # noqa: PLR2004
+        is_divided = group.client and most > _FEW
+        of_client = most - max(1, most // _OTHER_CLIENTS) if is_divided else most
+        return (
+            self._unproven.total() < most
+            and self._unproven[group.client] < of_client
+            and self._inside[group] < of_folder
+        )
 
     def _grant(self) -> None:
         """Give each group that waits a place in turn, as long as there are any."""
-        while group_and_queue := self._next():
-            group, queue = group_and_queue
+        while group := self._next():
+            queue = self._waiting[group]
             turn = queue.popleft()
             if not turn.done():  # else who waited has left, and has not run since
-                self._inside[group] += 1
+                self._count(group, 1)
                 turn.set_result(None)
             if queue:
                 self._waiting.move_to_end(group)
             else:
                 del self._waiting[group]
 
-    def _next(self) -> tuple[int | None, deque[asyncio.Future[None]]] | None:
-        free = (each for each in self._waiting.items() if self._is_free(each[0]))
-        return next(free, None)
+    def _next(self) -> _Group | None:
+        free = filter(self._is_free, self._waiting)
+        return min(free, key=lambda group: self._clients[group.client], default=None)
 
 
 class _Turn:
     """A place at an origin, once it is one's turn; an async context manager."""
 
-    def __init__(self, places: _Places, group: int | None) -> None:
+    def __init__(self, places: _Places, group: _Group) -> None:
         self._places = places
         self._group = group
 

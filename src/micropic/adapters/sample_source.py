@@ -34,6 +34,7 @@ class SampleSource:
         headers: Headers,  # noqa: ARG002 # nothing is asked of anyone
         deadline: float,  # noqa: ARG002
         known: SourceFacts | None = None,  # noqa: ARG002
+        client: str = "",  # noqa: ARG002
     ) -> SourcePicture:
         """Give a bundled picture.
 

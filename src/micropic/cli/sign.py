@@ -27,6 +27,10 @@ def sign(
     key = first_key(key)
     if not key:
         fail("Give a key, by --key or PROXY_KEYS.")
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        fail("The key must be UTF-8.")
     for given in targets:
         target = signing.as_sent(given)
         path, _, query = target.partition("?")

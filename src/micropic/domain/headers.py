@@ -117,6 +117,7 @@ _TRACE = frozenset({"traceparent", "tracestate"})
 _ODD = re.compile("[^a-z0-9]")
 _WORD = re.compile(r"\*[^*]+\*")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LOWER_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 # Neither control characters nor marks that break lines or turn the direction of writing.
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*")
 
@@ -274,6 +275,17 @@ def client_fields(
 def field(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
     """Give the value of a field, several of them joined by commas (RFC 9110, section 5.3)."""
     return b", ".join(value for key, value in fields if key == name)
+
+
+def only_sendable(headers: Headers) -> Headers:
+    """Return the fields that a request to an origin may have, of a list that nobody has checked."""
+    return tuple(
+        (name, value)
+        for name, value in headers
+        if (name == "cdn-loop" or not _is_never_sent(_fold(name)))
+        and _LOWER_TOKEN.fullmatch(name)
+        and _VALUE.fullmatch(value)
+    )
 
 
 def only_plain(headers: Headers, rules: FieldRules = DEFAULT) -> Headers:

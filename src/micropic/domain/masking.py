@@ -28,6 +28,8 @@ _SIGNATURE = re.compile(r"/[A-Za-z0-9_-]{43}/")
 _SEGMENTS = re.compile(r"(/|%2F)", re.IGNORECASE)
 _AT = re.compile(r"@|%40")
 _COLON = re.compile(r":|%3A", re.IGNORECASE)
+_AFTER = re.compile(r"\A\Z|(?::|%3A)\Z", re.IGNORECASE)
+"""What a segment before a host is: empty or, in `https:/h` for `https://h`, a scheme."""
 _QUERY = re.compile(r"\?|%3F", re.IGNORECASE)
 _PAIRS = re.compile(r"(&|;|%26|%3B)", re.IGNORECASE)
 _EQUALS = re.compile(r"=|%3D", re.IGNORECASE)
@@ -68,17 +70,19 @@ def _masked(address: str, queries: bool, is_cut: bool) -> str:  # noqa: FBT001 #
     if is_cut and not begin:
         segments.pop()
     if "@" in address or "%40" in address:
-        segments = list(map(_without_user, segments))
+        ahead = ["x", "/", *segments]  # what stands two before each: between them are slashes
+        segments = [_without_user(segment, _AFTER.search(before) is not None)
+                    for segment, before in zip(segments, ahead, strict=False)]  # fmt: skip
     query = address[end:]
     return "".join(segments) + (_without_values(query) if queries and query else query)
 
 
-def _without_user(segment: str) -> str:
-    """Mask user and password; an `@` alone is a part of many file names."""
+def _without_user(segment: str, is_authority: bool) -> str:  # noqa: FBT001 # see above
+    """Mask user and password; an `@` alone is a part of many file names, but of no host."""
     if "@" not in segment and "%40" not in segment:
         return segment
     *_, last = _AT.finditer(segment)
-    if not _COLON.search(segment, 0, last.start()):
+    if not is_authority and not _COLON.search(segment, 0, last.start()):
         return segment
     return MASK + segment[last.start() :]
 

@@ -37,7 +37,9 @@ def as_sent(target: str) -> str:
     """Write a path with its query so that every client sends it as it is written."""
     path, _, query = target.partition("?")
     whole = f"{path}?{query}" if query else path
-    encoded = _UNCERTAIN.sub(lambda match: b"%%%02X" % match[0][0], whole.encode())
+    encoded = _UNCERTAIN.sub(
+        lambda match: b"%%%02X" % match[0][0], whole.encode("utf-8", "surrogateescape")
+    )
     return encoded.decode("ascii")
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 
 from micropic.domain import cost
 from micropic.domain.errors import DeadlineExceeded, Overloaded, too_late
@@ -16,6 +21,8 @@ from micropic.ports import Previewer
 
 _ONE_ORIGIN = 0.75
 """The part of all fetches that one origin may have."""
+_OTHER_CLIENTS = 8
+"""The part of all fetches, one in so many, that one client leaves to the others."""
 
 
 class Gate:
@@ -208,7 +215,8 @@ class FetchAdmission:
     """Stands before the fetching, of which it lets as much be done at once as `fetches` serve.
 
     So what waits for slow origins is apart from what waits for a render process. One origin has
-    three quarters of the places at most, so that others find one when it hangs. A source is not
+    three quarters of the places at most, so that others find one when it hangs; one client, by any
+    number of origins, has seven eighths. A source is not
     fetched if those that are being fetched already are more than could be rendered in time.
     """
 
@@ -216,7 +224,8 @@ class FetchAdmission:
         self._renders = renders
         self._fetching = fetching
         self._places = _Places(fetches)
-        self._shares: dict[str, _Places] = {}
+        self._origins: dict[str, _Places] = {}
+        self._clients: dict[str, _Places] = {}
 
     async def preview(self, request: PreviewRequest) -> Preview:
         """Fetch the source.
@@ -230,18 +239,32 @@ class FetchAdmission:
             now, seconds = time.monotonic(), cost.unknown(request.transform)
             self._renders.check_coming(now, request.deadline, request.client, seconds)
         async with (
-            self._share(request.source.origin, request.deadline),
+            # In this order, so that who waits for a slow origin takes no place of its client's.
+            self._of_origin(request),
+            self._of_client(request),
             self._places.taken(request.deadline),
         ):
             return await self._fetching.preview(request)
 
+    def _of_client(self, request: PreviewRequest) -> AbstractAsyncContextManager[None]:
+        servers = self._places.line.servers
+        if not request.client or servers < _OTHER_CLIENTS:
+            return nullcontext()
+        part = 1 - 1 / _OTHER_CLIENTS
+        return self._share(self._clients, request.client, part, request.deadline)
+
+    def _of_origin(self, request: PreviewRequest) -> AbstractAsyncContextManager[None]:
+        return self._share(self._origins, request.source.origin, _ONE_ORIGIN, request.deadline)
+
     @asynccontextmanager
-    async def _share(self, origin: str, deadline: float) -> AsyncIterator[None]:
-        """Be among those of an origin that may take a place; it is known while it has any."""
+    async def _share(
+        self, shares: dict[str, _Places], name: str, part: float, deadline: float
+    ) -> AsyncIterator[None]:
+        """Be among those who may take a place in a share; it is known while it has any."""
         fetches = self._places.line
-        share = self._shares.get(origin)
+        share = shares.get(name)
         if share is None:
-            share = self._shares[origin] = _Places(fetches.share(_ONE_ORIGIN), fetches)
+            share = shares[name] = _Places(fetches.share(part), fetches)
         share.users += 1
         try:
             async with share.taken(deadline):
@@ -249,4 +272,4 @@ class FetchAdmission:
         finally:
             share.users -= 1
             if not share.users:
-                del self._shares[origin]
+                del shares[name]

@@ -123,7 +123,9 @@ class Fetching:
         if stale and not freshness.suits(stale, request.headers):
             stale = None
         known = stale.source if stale else None
-        picture = await self._source.fetch(request.source, request.headers, request.deadline, known)
+        picture = await self._source.fetch(
+            request.source, request.headers, request.deadline, known, request.client
+        )
         body = picture.body
         if body is None:
             # Only the facts are here where a preview is kept, but not what it was made of.

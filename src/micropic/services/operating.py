@@ -23,7 +23,12 @@ async def purge(at: str, token: str, asked: Mapping[str, object]) -> int:
 
     """
     headers = {"Authorization": f"Bearer {token}"}
-    answer = await _ask("POST", f"{at.rstrip('/')}/purge", headers, orjson.dumps(asked))
+    try:
+        body = orjson.dumps(asked)
+    except TypeError as error:
+        msg = f"what to purge cannot be sent: {error}"
+        raise ServiceError(msg) from error
+    answer = await _ask("POST", f"{at.rstrip('/')}/purge", headers, body)
     return int(answer["purged"])
 
 

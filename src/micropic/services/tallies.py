@@ -134,11 +134,16 @@ class CountedSource:
         self._bytes = 0
 
     async def fetch(
-        self, url: SourceUrl, headers: Headers, deadline: float, known: SourceFacts | None = None
+        self,
+        url: SourceUrl,
+        headers: Headers,
+        deadline: float,
+        known: SourceFacts | None = None,
+        client: str = "",
     ) -> SourcePicture:
         """Ask the source."""
         try:
-            picture = await self._inner.fetch(url, headers, deadline, known)
+            picture = await self._inner.fetch(url, headers, deadline, known, client)
         except MicropicError as error:
             self._outcomes[error.code] += 1
             raise

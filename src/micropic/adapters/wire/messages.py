@@ -27,6 +27,10 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LONGEST_DETAIL = 1000
 _LONGEST_PAUSE = 3600
 """Seconds; RFC 9110, section 10.2.3, has no bound."""
+_LONGEST_NAME = 128
+"""Characters of a request's id, and of a client's name."""
+_LONGEST_WAY = 3600.0
+"""Seconds; a request expires in the queue before."""
 _AS_IT_IS = "application/octet-stream"
 """The media type of sources, and what any other is taken for but those of previews."""
 
@@ -147,7 +151,7 @@ def request_to_message(request: PreviewRequest) -> request_pb2.PreviewRequest:
 def on_its_way(message: request_pb2.PreviewRequest) -> float:
     """Give the seconds since it was sent, as far as the clocks of both sides agree."""
     sent_at = _finite(message.sent_at)
-    return max(time.time() - sent_at, 0.0) if sent_at else 0.0
+    return min(max(time.time() - sent_at, 0.0), _LONGEST_WAY) if sent_at else 0.0
 
 
 def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
@@ -158,7 +162,8 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
 
     """
     transform, source = urls.parse_key(message.key)
-    fields = tuple((header.name, header.value) for header in message.headers)
+    sent = tuple((header.name, header.value) for header in message.headers)
+    fields = headers.only_sendable(sent)
     return PreviewRequest(
         transform,
         source,
@@ -168,9 +173,11 @@ def request_from_message(message: request_pb2.PreviewRequest) -> PreviewRequest:
         lease=message.lease,
         reload=message.reload,
         recall=message.recall,
-        request_id=message.request_id,
-        client=message.client,
-        deadline=time.monotonic() + _finite(message.time_left) - on_its_way(message),
+        request_id=message.request_id[:_LONGEST_NAME],
+        client=message.client[:_LONGEST_NAME],
+        deadline=time.monotonic()
+        + min(_finite(message.time_left), _LONGEST_WAY)
+        - on_its_way(message),
     )
 
 
