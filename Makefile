@@ -28,7 +28,7 @@ serve: $(VENV)/runtime ## start the embedded service on port 8080
 # Most tests wait for processes and clocks: twice as many test processes as cores keep all cores busy.
 # A file's tests stay together, because they share servers.
 JOBS ?= $(shell echo $$((2 * $$(nproc))))
-PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 SERVERS := $(RABBITMQ) $(REDIS) $(CHROMIUM) $(NGINX) $(VARNISH) $(KUSTOMIZE)
 
 quick: $(VENV)/development | $(RABBITMQ) $(REDIS) ## run unit and contract tests: a minute
