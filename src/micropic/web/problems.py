@@ -6,9 +6,9 @@ brought it about; else one client's header fields would break an image for all o
 | the error | `Cache-Control` |
 |---|---|
 | the URL is invalid, not signed or not allowed | `public, max-age=5` |
-| 503: too much to do | `public, max-age=5` |
 | the origin's 404 or 410 | `public, max-age=5`, but `no-store` if the client sent a plain field or a `CDN-Loop`, or the origin's `Vary` names one |
 | any other error of the origin, of what it sent, or of its preview | `no-store` |
+| 503: too much to do, perhaps for this client alone, whose share of the renders is used up | `no-store` |
 | `only-if-cached`, `CDN-Loop`, a rate limit, a token | `no-store` |
 | any error of a request with credentials, keyed fields, or `no-cache` from `proxy.reload_networks` | `no-store` |
 """  # noqa: E501 # a table, shown in docs/errors.md
@@ -59,9 +59,10 @@ _BY_FIELDS = (
     errors.LoopDetected,
     errors.NotAuthorized,
     errors.NotCached,
+    errors.Overloaded,
     errors.TooManyRequests,
 )
-"""What comes of a request's header fields, or of who asks, before its URL is looked at."""
+"""What comes of a request's header fields, or of who asks, whatever the URL is."""
 _OTHERS = {
     HTTPStatus.NOT_FOUND: {"not_found": "There is no such page."},
     HTTPStatus.METHOD_NOT_ALLOWED: {"method_not_allowed": "The path does not know the method."},
@@ -134,10 +135,9 @@ def _is_for_all(error: errors.MicropicError, request: PreviewRequest | None) -> 
         return True
     if request.private or request.keyed_by or request.reload:
         return False
-    if isinstance(error, errors.OriginRefused):
-        may_differ = error.varies_by or plain_digest(request.headers)
-        return error.status in errors.GONE and not may_differ
-    return isinstance(error, errors.Overloaded)
+    if not isinstance(error, errors.OriginRefused) or error.status not in errors.GONE:
+        return False
+    return not (error.varies_by or plain_digest(request.headers))
 
 
 def defect(request_id: str) -> Response:
