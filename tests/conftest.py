@@ -20,6 +20,9 @@ from tests.support.shape import DEPLOYED_PORT, SHAPES, Deployed, Shape
 from tests.support.shared_cache import SharedCache, StartSharedCache
 from tests.support.shared_server import common_directory, shared
 
+ONE_RENDER_PROCESS = {"RENDER_SLOTS": "1"}
+"""To start another one costs as much as the rest of a test; a test that needs two says so."""
+
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -37,7 +40,7 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
     with ExitStack() as stack:
 
         def start(**settings: str) -> Service:
-            service = Service(tmp_path, **settings)
+            service = Service(tmp_path, **ONE_RENDER_PROCESS | settings)
             stack.callback(service.close)
             return service.start()
 
@@ -68,7 +71,7 @@ def start_cluster(tmp_path: Path, rabbitmq: RabbitMQ) -> Iterator[StartCluster]:
     with ExitStack() as stack:
 
         def start(workers: int = 1, **settings: str) -> Cluster:
-            cluster = Cluster(tmp_path, rabbitmq, workers, **settings)
+            cluster = Cluster(tmp_path, rabbitmq, workers, **ONE_RENDER_PROCESS | settings)
             stack.callback(cluster.close)
             return cluster.start()
 

@@ -133,6 +133,7 @@ def test_the_cache_stays_within_its_bytes(start_service: StartService, origin: O
     assert service.get(f"/fill/89/89/{source}").cache_status == "micropic; hit"
 
 
+@pytest.mark.slow
 def test_kills_while_it_works_leave_whole_previews(
     start_service: StartService, origin: Origin
 ) -> None:

@@ -21,6 +21,8 @@ from tests.support.rabbitmq import RabbitMQServer
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SIDES = range(20, 220)
 AT_ONCE = 30
 ROOMY = {"PROXY_TIMEOUT": "30", "SOURCE_TIMEOUT": "20", "PROXY_MAX_WAIT": "30"}

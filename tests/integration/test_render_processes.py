@@ -9,6 +9,8 @@ import signal
 from concurrent.futures import Future
 from functools import partial
 
+import pytest
+
 from tests.support.client import Answer
 from tests.support.origin import Origin, Reply
 from tests.support.pictures import photo
@@ -19,10 +21,11 @@ KILLS = int(os.environ.get("MICROPIC_TEST_KILLS", "200"))
 SLOTS = 2
 
 
+@pytest.mark.slow
 def test_deaths_under_load_cost_single_requests_and_no_slot(
     start_service: StartService, origin: Origin
 ) -> None:
-    service = start_service(PROXY_TIMEOUT="20", CACHE_MEMORY="0")
+    service = start_service(RENDER_SLOTS=str(SLOTS), PROXY_TIMEOUT="20", CACHE_MEMORY="0")
     body = photo(640, 480)
     # Each is another image: three deaths in a row over one image would quarantine it.
     origin.fallback = lambda request: Reply(body + request.target.encode())
@@ -66,7 +69,7 @@ def more_than(least: int, answers: dict[tuple[int, int], Future[Answer]]) -> boo
 
 
 def test_render_processes_end_with_the_service(start_service: StartService) -> None:
-    service = start_service()
+    service = start_service(RENDER_SLOTS=str(SLOTS))
     pids = service.renderers()
     assert len(pids) == SLOTS
     service.kill()
@@ -74,7 +77,7 @@ def test_render_processes_end_with_the_service(start_service: StartService) -> N
 
 
 def test_an_idle_render_process_that_dies_is_replaced(start_service: StartService) -> None:
-    service = start_service()
+    service = start_service(RENDER_SLOTS=str(SLOTS))
     pids = service.renderers()
     for pid in pids:
         os.kill(pid, signal.SIGKILL)

@@ -113,6 +113,19 @@ async def test_who_would_wait_too_long_for_its_origin_is_refused_and_counted() -
     assert any(isinstance(each, Overloaded) for each in refused)
 
 
+async def test_public_renders_that_wait_refuse_no_private_request() -> None:
+    inner, public, private = Inner(), RenderLine(1, 0.0), RenderLine(1, 0.0)
+    stack = FetchAdmission(Line(9, MOST), public, inner, private)
+    for _ in range(3):
+        make_busy(public)
+    with pytest.raises(Overloaded):
+        await stack.preview(asked())
+    task = asyncio.create_task(stack.preview(replace(asked(), private=True)))
+    await turns(lambda: bool(inner.calls))
+    inner.calls[0].set_result(made())
+    assert (await task).body == b"x"
+
+
 async def test_a_source_whose_turn_comes_too_late_is_not_fetched() -> None:
     inner = Inner()
     stack = FetchAdmission(Line(1, MOST), RenderLine(1, MOST), inner)

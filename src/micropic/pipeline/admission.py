@@ -217,11 +217,18 @@ class FetchAdmission:
     So what waits for slow origins is apart from what waits for a render process. One origin has
     three quarters of the places at most, so that others find one when it hangs; one client, by any
     number of origins, has seven eighths. A source is not
-    fetched if those that are being fetched already are more than could be rendered in time.
+    fetched if those that are being fetched already are more than could be rendered in time: private
+    requests are rendered by processes of their own.
     """
 
-    def __init__(self, fetches: Line, renders: RenderLine, fetching: Previewer) -> None:
-        self._renders = renders
+    def __init__(
+        self,
+        fetches: Line,
+        renders: RenderLine,
+        fetching: Previewer,
+        private_renders: RenderLine | None = None,
+    ) -> None:
+        self._renders = {False: renders, True: private_renders or renders}
         self._fetching = fetching
         self._places = _Places(fetches)
         self._origins: dict[str, _Places] = {}
@@ -237,7 +244,8 @@ class FetchAdmission:
         """
         if not _may_be_unchanged(request):
             now, seconds = time.monotonic(), cost.unknown(request.transform)
-            self._renders.check_coming(now, request.deadline, request.client, seconds)
+            renders = self._renders[request.private]
+            renders.check_coming(now, request.deadline, request.client, seconds)
         async with (
             # In this order, so that who waits for a slow origin takes no place of its client's.
             self._of_origin(request),

@@ -90,5 +90,5 @@ async def maker(
     watched.renderers(metrics, renderer, private)
     watched.fetches(metrics, fetches)
     watched.room(metrics, room)
-    admitted = FetchAdmission(fetches, renderer.line, fetching)
+    admitted = FetchAdmission(fetches, renderer.line, fetching, private.line)
     return Maker(settings, tracer, previews, renderer, private, room, admitted, Strikes())
