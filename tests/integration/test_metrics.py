@@ -52,7 +52,7 @@ def test_requests_are_counted_by_route_status_and_cache(shape: Shape, origin: Or
 
 
 def test_what_is_made_is_counted_where_it_is_made(shape: Shape, origin: Origin) -> None:
-    service = shape.start()
+    service = shape.start(RENDER_SLOTS="2")
     picture = photo()
     source = origin.on("/a", Reply(picture, headers=HOUR))
     for size in ("40/30", "41/30"):
@@ -141,7 +141,7 @@ def test_the_length_of_the_queue_is_told_as_long_as_somebody_knows_it(
 
 
 def test_a_render_process_that_dies_is_counted(start_service: StartService) -> None:
-    service = start_service()
+    service = start_service(RENDER_SLOTS="2")
     os.kill(service.renderers()[0], signal.SIGKILL)
     ends = "micropic_render_process_ends_total"
     wait_until(lambda: Scrape(service).value(ends, reason="died") == 1)

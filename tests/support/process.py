@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-import subprocess
+
+from tests.support.launcher import Process
 
 
 class OwnProcess:
     """What may become of such a process while it runs."""
 
-    _process: subprocess.Popen[bytes]
+    _process: Process
 
     def kill(self) -> None:
         """End it without a warning."""

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from tests.support import launcher
 from tests.support.client import Answer, Crowd, Fields, ask
 from tests.support.process import OwnProcess
 from tests.support.waiting import wait_until
@@ -68,13 +69,7 @@ class Service(OwnProcess):
     def begin(self) -> None:
         """Start, and wait until it listens."""
         self._log.unlink(missing_ok=True)
-        with (self.directory / "output").open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "micropic", self.command],
-                env=os.environ | self.settings,
-                stdout=output,
-                stderr=output,
-            )
+        self._process = launcher.start(self.command, self.settings, self.directory / "output")
         started = wait_until(self._started, self.patience)
         self.port, self.health_port = started.get("port", 0), started["health_port"]
 
