@@ -19,9 +19,9 @@ BODY = b"picture" * 1000
         ("", BODY),
         ("identity", BODY),
         ("Identity ", BODY),
-        ("gzip", gzip.compress(BODY)),
-        (" GZip", gzip.compress(BODY)),
-        ("x-gzip", gzip.compress(BODY)),
+        ("gzip", gzip.compress(BODY, mtime=0)),
+        (" GZip", gzip.compress(BODY, mtime=0)),
+        ("x-gzip", gzip.compress(BODY, mtime=0)),
         ("deflate", zlib.compress(BODY)),
     ],
 )
@@ -46,10 +46,10 @@ def test_a_bomb_is_cut_off_one_byte_past_the_limit(limit: int) -> None:
     assert len(decoder_for("gzip").decode(bomb, limit)) == limit + 1
 
 
-@given(st.integers(0, len(gzip.compress(BODY)) - 1))
+@given(st.integers(0, len(gzip.compress(BODY, mtime=0)) - 1))
 def test_a_body_that_ends_too_early_is_noticed(length: int) -> None:
     decoder = decoder_for("gzip")
-    decoder.decode(gzip.compress(BODY)[:length], len(BODY))
+    decoder.decode(gzip.compress(BODY, mtime=0)[:length], len(BODY))
     with pytest.raises(OriginFailed, match="ends too early"):
         decoder.finish()
 
