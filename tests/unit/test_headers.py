@@ -15,6 +15,7 @@ from micropic.domain.headers import (
     FieldRules,
     Kind,
     carries_credentials,
+    client_digest,
     client_fields,
     field,
     host_matches,
@@ -354,3 +355,10 @@ def test_only_the_chosen_fields_go_where_some_are_chosen() -> None:
     fields = [(b"X-A", b"1"), (b"x-b", b"2"), (b"Host", b"h")]
     assert forwardable(fields, "x-a", "host") == (("x-a", "1"), OURS)
     assert forwardable(fields, "x-z") == (OURS,)
+
+
+def test_clients_are_alike_if_both_their_keyed_and_their_plain_fields_are() -> None:
+    page, robot = (("referer", "https://shop.example/"),), (("user-agent", "robot"),)
+    digests = {client_digest(sent, keyed) for sent in (page, robot, ()) for keyed in ("", "ab")}
+    assert len(digests) == 6
+    assert client_digest((*page, ("x-shop", "owls")), "ab") == client_digest(page, "ab")
