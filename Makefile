@@ -25,9 +25,9 @@ help: ## list the targets
 serve: $(VENV)/runtime ## start the embedded service on port 8080
 	@exec $(BIN)/micropic serve
 
-# Most tests wait for processes and clocks: twice as many test processes as cores keep all cores busy.
+# One test process more than cores: tests wait for processes and clocks now and then.
 # A file's tests stay together, because they share servers.
-JOBS ?= $(shell echo $$((2 * $$(nproc))))
+JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 SERVERS := $(RABBITMQ) $(REDIS) $(CHROMIUM) $(NGINX) $(VARNISH) $(KUSTOMIZE)
 
@@ -38,7 +38,7 @@ test: $(VENV)/development | $(SERVERS) ## run every test but the slow ones; unit
 	$(PYTEST) tests/unit --quiet --cov=micropic.domain --cov-fail-under=100
 	$(PYTEST) --ignore=tests/unit -m "not slow"
 
-test-slow: $(VENV)/development | $(SERVERS) ## run the slow tests: soak, fuzzing, slow clients and origins
+test-slow: $(VENV)/development | $(SERVERS) ## run the slow tests: soak, fuzzing, faults, slow clients and origins
 	$(PYTEST) -m slow
 
 coverage: $(VENV)/development | $(SERVERS) ## run every test and measure coverage, child processes included

@@ -220,7 +220,7 @@ def test_a_private_picture_is_rendered_by_a_process_of_its_own(
 def test_a_worn_process_is_replaced_and_no_request_notices(
     start_service: StartService, origin: Origin
 ) -> None:
-    service = start_service(RENDER_MAX_RENDERS_PER_PROCESS="5")
+    service = start_service(RENDER_SLOTS="2", RENDER_MAX_RENDERS_PER_PROCESS="5")
     before = {*service.renderers()}
     source = origin.on("/a", Reply(photo()))
     with service.crowd(6) as crowd:

@@ -28,6 +28,8 @@ from tests.support.service import Service, micropic
 from tests.support.shared_cache import StartSharedCache
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 Embedded = Callable[..., Service]
 
 

@@ -100,7 +100,8 @@ def test_a_mislabelled_picture_is_shown(
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html><body>", b"\x00", b"MZ" + bytes(99), gzip.compress(SVG, mtime=0), b"P6 1 1 255 aaa"]
+    "body",
+    [b"<html><body>", b"\x00", b"MZ" + bytes(99), gzip.compress(SVG, mtime=0), b"P6 1 1 255 aaa"],
 )
 def test_what_is_no_picture_is_a_415(service: Service, origin: Origin, body: bytes) -> None:
     assert refused(service, origin, body) == NO_IMAGE

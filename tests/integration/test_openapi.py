@@ -72,6 +72,7 @@ def test_the_description_is_openapi(api: Any) -> None:
     api.validate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS)
 def test_every_answer_is_as_described(
     api: Any, method: str, path: str, mode: GenerationMode

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-_READ_AT_IMPORT = ("GRPC_", "OTEL_", "PYTHON", "SSL_", "TMPDIR")
+_READ_AT_IMPORT = ("COVERAGE_", "GRPC_", "OTEL_", "PYTHON", "SSL_", "TMPDIR")
 """Variables, by the beginnings of their names, that a service which is forked would not heed."""
 _LONGEST = 256 * 1024
 """Bytes of a message."""
@@ -60,30 +60,34 @@ class Process(Protocol):
 
 def start(command: str, settings: Mapping[str, str], output: Path) -> Process:
     """Start `micropic` with a command and settings; what it prints goes to `output`."""
-    measures_coverage = "COVERAGE_PROCESS_CONFIG" in os.environ
-    if measures_coverage or any(name.startswith(_READ_AT_IMPORT) for name in settings):
-        with output.open("wb") as file:
-            return subprocess.Popen(
-                [sys.executable, "-m", "micropic", command],
-                env=os.environ | settings,
-                stdout=file,
-                stderr=file,
-            )
     environ = {**os.environ, **settings}
     request = {"command": command, "environ": environ, "output": str(output)}
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.connect(_launcher())
-    connection.send(json.dumps(request).encode())
-    return _Forked(connection)
+    if _read_at_import(environ) == _AT_IMPORT and "COVERAGE_PROCESS_CONFIG" not in environ:
+        # Else we are in a network namespace that the launcher is not in.
+        with contextlib.suppress(ConnectionRefusedError):
+            return _Forked(_launcher(), json.dumps(request).encode())
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "micropic", command], env=environ, stdout=file, stderr=file
+        )
+
+
+def _read_at_import(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in environ if name.startswith(_READ_AT_IMPORT)}
+
+
+_AT_IMPORT = _read_at_import(os.environ)
 
 
 class _Forked:
     """A service that the launcher has forked; the launcher says how it ended."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, launcher: str, request: bytes) -> None:
+        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._code: int | None = None
-        self.pid = int(connection.recv(_LONGEST))
+        self._connection.connect(launcher)
+        self._connection.send(request)
+        self.pid = int(self._connection.recv(_LONGEST))
 
     def __del__(self) -> None:
         self._connection.close()  # nobody has waited for it

@@ -100,11 +100,9 @@ class Exchange:
         """Give what the log says of this request, which took so long."""
         path, query = self._scope["raw_path"], self._scope["query_string"]
         target = path + b"?" + query if query else path
-        shortened = {"path_bytes": len(target)} if len(target) > masking.LONGEST else {}
-        return {
+        told = {
             "method": self._scope["method"],
             "path": masking.text(target),
-            **shortened,
             "status": self.status,
             "duration_ms": round(seconds * 1000, 2),
             "bytes": self.bytes,
@@ -112,6 +110,9 @@ class Exchange:
             "client": self.client,
             "request_id": self.request_id,
         }
+        if len(target) > masking.LONGEST:
+            told["path_bytes"] = len(target)
+        return told
 
 
 async def _pieces(response: Response) -> AsyncIterator[bytes]:

@@ -151,34 +151,37 @@ class ProxyApp:
     async def _preview(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
         if scope["method"] not in _METHODS:
             return _method_not_allowed(scope, exchange)
+        request = None
         try:
-            return await self._answer_or_problem(scope, receive, exchange)
+            try:
+                client = _client(tuple(scope["headers"]), self._options.fields)
+                request = self._read(scope, client, exchange.client)
+                return await self._answer(scope, receive, exchange, client, request)
+            except (MicropicError, TimeoutError) as error:
+                # Its frames and the tasks that failed by it hold each other, and the source.
+                error.__traceback__ = None
+                told = error if isinstance(error, MicropicError) else too_late()
+                return await self._problem(scope, exchange, told, request)
         except ClientGone:
             raise
         except Exception:  # noqa: BLE001 # a defect of ours is one 500, not a dead connection
             self._log.exception("defect", request_id=exchange.request_id)
             return problems.defect(exchange.request_id)
 
-    async def _answer_or_problem(self, scope: Any, receive: Any, exchange: Exchange) -> Response:
-        request = None
+    async def _problem(
+        self, scope: Any, exchange: Exchange, error: MicropicError, request: PreviewRequest | None
+    ) -> Response:
+        """Turn an error into a response: a problem, or the fallback image in its place."""
+        problem = problems.from_error(
+            error, exchange.request_id, request, may_log_in=self._may_have_credentials(request)
+        )
+        instead = await self._fallback.instead(problem, request)
+        if instead is problem or scope["method"] == "HEAD":
+            return instead
         try:
-            client = _client(tuple(scope["headers"]), self._options.fields)
-            request = self._read(scope, client, exchange.client)
-            return await self._answer(scope, receive, exchange, client, request)
-        except (MicropicError, TimeoutError) as error:
-            # Its frames and the tasks that failed by it hold each other, and the source.
-            error.__traceback__ = None
-            told = error if isinstance(error, MicropicError) else too_late()
-            problem = problems.from_error(
-                told, exchange.request_id, request, may_log_in=self._may_have_credentials(request)
-            )
-            instead = await self._fallback.instead(problem, request)
-            if instead is problem or scope["method"] == "HEAD":
-                return instead
-            try:
-                return await self._with_room(instead, exchange)
-            except (BodyLostError, Overloaded):
-                return problem
+            return instead if self._fits(instead) else await self._with_room(instead, exchange)
+        except (BodyLostError, Overloaded):
+            return problem
 
     async def _answer(
         self, scope: Any, receive: Any, exchange: Exchange, client: _Client, request: PreviewRequest
@@ -198,7 +201,7 @@ class ProxyApp:
                 preview = await self._previewer.preview(request)
             response = from_preview(preview, request, time.time(), asked)
             try:
-                if not is_head:
+                if not (is_head or self._fits(response)):
                     response = await self._with_room(response, exchange)
             except BodyLostError:
                 continue  # the cache has dropped it: what is asked for again is made again
@@ -207,8 +210,22 @@ class ProxyApp:
         msg = "The cache lost the preview; try again in a moment."
         raise Overloaded(msg)
 
+    def _fits(self, response: Response) -> bool:
+        """Return True if a response is small: what waits for its client is held by the connection.
+
+        Raises:
+            Overloaded: too many responses are being written already.
+
+        """
+        if response.stored is not None or len(response.body) > PIECE:
+            return False
+        room = self._options.responses
+        if room.held:
+            room.check(len(response.body), time.monotonic())
+        return True
+
     async def _with_room(self, response: Response, exchange: Exchange) -> Response:
-        """Reserve memory for a response, and check or read what of it is in the cache.
+        """Reserve memory for a large response, and check or read what of it is in the cache.
 
         Raises:
             Overloaded: too many responses are being written already.
@@ -217,9 +234,6 @@ class ProxyApp:
         """
         room, length = self._options.responses, response.length
         now = time.monotonic()
-        if length <= PIECE and response.stored is None:
-            room.check(length, now)  # what of it waits for the client is held by its connection
-            return response
         is_streamed = response.stored is not None and length > _WHOLE
         size = PIECE if is_streamed else length
         room.check(size, now, large=True)
