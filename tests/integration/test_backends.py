@@ -85,7 +85,9 @@ def test_services_share_what_one_of_them_made(
     else:
         start: StartSharedCache = request.getfixturevalue("start_shared_cache")
         url = f"grpc://127.0.0.1:{start().port}"
-    first, second = (embedded(url, CACHE_TIMEOUT="10", **settings) for _ in range(2))
+    first, second = (
+        embedded(url, CACHE_TIMEOUT="10", PROXY_TIMEOUT="30", **settings) for _ in range(2)
+    )
     target = f"/fill/30/20/{origin.on('/a.jpg', Reply(photo()))}"
     answers = [service.get(target) for service in (first, second, first)]
     assert [answer.cache_status for answer in answers] == [
@@ -108,7 +110,11 @@ def test_a_purge_reaches_what_is_kept_there(
     backend: str,
     chosen: list[str],
 ) -> None:
-    settings: dict[str, str] = {"CACHE_TIMEOUT": "10", "PROXY_PURGE_TOKEN": "let-me"}
+    settings: dict[str, str] = {
+        "CACHE_TIMEOUT": "10",
+        "PROXY_TIMEOUT": "30",
+        "PROXY_PURGE_TOKEN": "let-me",
+    }
     url = "memory://"
     if backend == "Redis":
         url = request.getfixturevalue("redis").url

@@ -90,7 +90,7 @@ class _Forked:
         self.pid = int(self._connection.recv(_LONGEST))
 
     def __del__(self) -> None:
-        self._connection.close()  # nobody has waited for it
+        self._connection.close()  # no test has waited for it
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -170,7 +170,7 @@ def _report_end(selector: selectors.BaseSelector, key: selectors.SelectorKey) ->
     selector.unregister(key.fileobj)
     os.close(key.fd)
     _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(OSError), connection:  # whoever started it may have left
+    with contextlib.suppress(OSError), connection:  # the test process may have ended
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 

@@ -38,7 +38,7 @@ def common_directory(factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def shared(directory: Path, name: str, server: Server) -> Iterator[dict[str, Any]]:
-    """Yield the address of the one server called `name`; start `server` if there is none yet.
+    """Yield the address of the one server called `name`; start `server` unless it runs.
 
     The process that started it stops it, once the last user has left. A user that dies leaves too:
     the kernel releases its lock.
@@ -62,7 +62,7 @@ def shared(directory: Path, name: str, server: Server) -> Iterator[dict[str, Any
         finally:
             if is_owner:
                 fcntl.flock(start, fcntl.LOCK_EX)
-                address.unlink()  # whoever comes now starts its own
+                address.unlink()  # a new user starts a server of its own
                 fcntl.flock(start, fcntl.LOCK_UN)
                 fcntl.flock(users, fcntl.LOCK_EX)
                 server.close()

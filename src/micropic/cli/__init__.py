@@ -36,7 +36,7 @@ class _LazyGroup(TyperGroup):
         return list(_COMMANDS)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ARG002
-        """Return a command, or None if there is none by this name."""
+        """Return a command, or None for an unknown name."""
         if cmd_name not in _COMMANDS:
             return None
         return _load(cmd_name)

@@ -91,9 +91,9 @@ class FairShares:
         self._charge(turn, 0.0)
 
     def settled(self, turn: Turn, seconds: float, *, contended: bool) -> None:
-        """Charge a client for what its work really took, in the place of the estimate.
+        """Charge a client for the measured time of its work instead of the estimate.
 
-        What nobody else wanted, because the queue was not `contended`, costs nothing later.
+        Work done while the queue was not `contended` costs nothing later.
         """
         self._estimated.add(turn.cost)
         self._measured.add(seconds)

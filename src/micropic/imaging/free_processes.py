@@ -29,7 +29,7 @@ class FreeProcesses:
         self._waiting: list[_Waiting] = []
 
     def add(self, process: RenderProcess) -> None:
-        """Give a process to whose turn it is, or keep it for who comes next."""
+        """Hand a process to the next turn, or keep it idle."""
         self._idle.append(process)
         self._hand_out()
 

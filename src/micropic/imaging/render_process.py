@@ -17,7 +17,7 @@ Some libraries end it when they get no memory: GLib, librsvg and OpenBLAS do; an
 does over an SVG that takes too long. What was written before tells these from a crash. `phase`
 tells whether it was decoding still.
 
-A process may be in the hands of whoever drew its picture. What it says is read by `replies`; a
+A process may have been hijacked by its image. What it says is read by `replies`; a
 process that says anything else, or when nothing is asked, is killed, and that is a RenderCrashed.
 """
 

@@ -211,7 +211,7 @@ class RenderSlots:
         self._free.add(process)
 
     async def _keep(self, process: RenderProcess) -> None:
-        """Keep one slot alive: put a new process in the place of one that died or is worn."""
+        """Keep one slot alive: replace a process that died or is worn."""
         while True:
             try:
                 await asyncio.wait(

@@ -125,7 +125,7 @@ class Worker:
             asked = request_pb2.PreviewRequest.FromString(message.body)
             waited = messages.on_its_way(asked)
             request = messages.request_from_message(asked)
-            # Whoever reaches the broker can write to the queue.
+            # Anyone who reaches the broker can write to the queue.
             urls.check_transform(request.transform, self._grammar)
         except (DecodeError, MicropicError) as error:
             log.warning("request_not_understood", error=str(error))

@@ -189,8 +189,8 @@ class ProxyApp:
         """Have a preview made and turn it into an answer.
 
         Raises:
-            MicropicError: there is none, or no room for it.
-            ClientGone: nobody waits any more.
+            MicropicError: it cannot be made, or the response budget is exhausted.
+            ClientGone: the client has left.
 
         """
         is_head, asked = scope["method"] == "HEAD", client.conditions
