@@ -210,7 +210,7 @@ def entries(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
                     status = file.stat(follow_symlinks=False)
                     if not stat.S_ISREG(status.st_mode):
                         continue
-                    # Of a hard link the other name may be anybody's.
+                    # A hard link may be another program's file.
                     if status.st_mode & 0o077 and status.st_nlink == 1:
                         set_mode(file.name, 0o600, folder)
                     yield file.name, status

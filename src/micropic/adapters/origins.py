@@ -92,8 +92,8 @@ class Visit:
     def failed(self, error: BaseException, now: float, patience: float) -> None:
         """Note a failure, and a fault if it is the origin's.
 
-        It is one that nobody could connect. It is also one that for `patience` seconds nothing
-        came, neither to this request nor to another, if the path had answered recently. All that
+        A failed connection is a fault. So are `patience` seconds without any response, to this
+        request or another, if the path had answered recently. All that
         other slowness shows is that this path is slow.
         """
         origin = self._origin
@@ -202,7 +202,7 @@ class _Origin:
         self._silent: dict[int, int] = {}
         """Paths of `good`, without queries, that have been silent since then, and their folders."""
         self._is_unreachable = False
-        """Whether by the last fault nobody could connect."""
+        """Whether the last fault was a failed connection."""
         self._next_try = -math.inf
         """When a path without a good record may try whether the origin lives again."""
 

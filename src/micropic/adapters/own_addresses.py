@@ -1,6 +1,6 @@
 """Which addresses are this machine's own, by the kernel's routing tables.
 
-The kernel is asked anew for each address that is dialled: interfaces come and go, and addresses
+The kernel is asked again for each address that is dialled: interfaces come and go, and addresses
 are local that no interface has (`ip route add local ...`). It answers in some 50 microseconds.
 """
 

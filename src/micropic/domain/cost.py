@@ -2,7 +2,7 @@
 
 The unit is a second of the reference core, on which `python -m benchmarks cost` found the
 estimates to be 0.6 to 1.8 of the measured CPU time (docs/overload.md). Elsewhere only the ratios
-hold: whoever schedules by an estimate corrects it by the measured time (`domain/fairness.py`).
+hold: scheduling corrects an estimate by the measured time (`domain/fairness.py`).
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ class DeadlineExceeded(MicropicError):
 USELESS = (NotAnImage, BrokenImage, TooManyPixels)
 """What is wrong with a source, so that it is of no use in a cache."""
 BY_CLIENT = (OriginRefused, SourceTooLarge, *USELESS)
-"""What an origin may answer to one client alone: a refusal, or a page in the place of an image."""
+"""What an origin may answer to one client alone: a refusal, or a page instead of an image."""
 OUT_OF_TIME = (DeadlineExceeded, OriginTimeout, RenderTimeout)
 """What came about by the time that its caller had, and not by the picture."""
 

@@ -278,7 +278,7 @@ def field(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
 
 
 def only_sendable(headers: Headers) -> Headers:
-    """Return the fields that a request to an origin may have, of a list that nobody has checked."""
+    """Return those of a list of unchecked fields that a request to an origin may have."""
     return tuple(
         (name, value)
         for name, value in headers

@@ -269,7 +269,7 @@ def check_transform(transform: Transform, grammar: Grammar) -> None:
 
 
 def transforms_of(path: bytes, grammar: Grammar) -> frozenset[Transform]:
-    """Return the transforms that a path comes to, whatever a client accepts.
+    """Return all transforms that a path may have, one for each kind of Accept.
 
     Raises:
         BadRequest, PreviewForbidden: see `parse_path`.

@@ -33,7 +33,7 @@ class Local:
     So sources are looked up, joined, leased and kept by the classes that do so for previews. A
     preview is as fresh as the source that it was made of.
 
-    An origin may answer one client with a page in the place of the image. So a source that another
+    An origin may answer one client with a page instead of the image. So a source that another
     client's request brought, and that turns out to be no image, is fetched once more.
 
     A large body that a cache has left where it is takes of the `room` for sources while it is read.

@@ -146,7 +146,7 @@ class CacheService(cache_pb2_grpc.CacheServicer):
     async def GetLarge(
         self, request: cache_pb2.GetRequest, _: _Context
     ) -> AsyncIterator[cache_pb2.Piece]:
-        """Give what is kept in pieces; nothing if there is none, less than all if it is damaged."""
+        """Yield an entry in pieces: nothing on a miss, less than all of it if it is damaged."""
         async with self._large, asyncio.timeout(_LARGE_TIMEOUT):
             preview = await self._cache.get(request.key)
             if preview is None or request.stored_at not in {0.0, preview.stored_at}:

@@ -143,8 +143,7 @@ def memory(machine: Machine) -> Finding:
     processes = machine.slots * (1 + machine.has_private)
     most = processes * machine.max_memory
     detail = (
-        f"{processes} render processes of {_mib(machine.max_memory)} at the most, "
-        f"{_mib(there)} there"
+        f"{processes} render processes of {_mib(machine.max_memory)} at most, {_mib(there)} there"
     )
     if most <= there:
         return Finding("memory", Status.OK, detail)
@@ -180,7 +179,7 @@ def cache_directory(directory: Path, size: int) -> Finding:
         return unusable_directory(f"{there} cannot be written to")
     taken = sum(file.stat().st_blocks * 512 for file in _files(directory))
     room = shutil.disk_usage(there).free + taken
-    detail = f"{directory}: {_mib(size)} at the most, {_mib(taken)} taken, {_mib(room)} there"
+    detail = f"{directory}: {_mib(size)} at most, {_mib(taken)} taken, {_mib(room)} there"
     if room < size:
         return Finding("cache", Status.WARNING, detail, "Lower CACHE_SIZE or make room.")
     return Finding("cache", Status.OK, detail)

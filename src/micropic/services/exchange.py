@@ -63,7 +63,7 @@ class Exchange:
     async def _send_pieces(self, response: Response) -> None:
         """Send a large body, each piece once the client has taken the one before."""
         async for piece in _pieces(response):
-            if self.is_closing():  # nobody takes the rest
+            if self.is_closing():  # the client has left
                 await asyncio.sleep(0)  # in which the server hears of it
                 return
             self.bytes += len(piece)
